@@ -1,0 +1,1 @@
+//! Benchmarks of the engine, with a raw control in the same run.

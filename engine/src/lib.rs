@@ -1,0 +1,1 @@
+//! A write-ahead log with ordered key spaces, transactions and crash recovery.

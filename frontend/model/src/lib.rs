@@ -1,0 +1,1 @@
+//! AWS request and answer types, generated from botocore's service models.

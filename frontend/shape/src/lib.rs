@@ -1,0 +1,1 @@
+//! AWS shapes at run time: schemas, one codec a protocol, one validator.

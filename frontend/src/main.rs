@@ -1,0 +1,3 @@
+//! The cumulog emulator.
+
+fn main() {}
