@@ -1,3 +1,5 @@
 //! The cumulog emulator.
 
+mod checksum;
+
 fn main() {}
