@@ -1,0 +1,140 @@
+//! What a handler knows of its request besides its input.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use cumulog_engine::{Label, Lsn, Store, Txn, View};
+use cumulog_shape::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::{clock::Clock, failure::Failure, ids::Random};
+
+/// The account of requests whose access key is not one.
+pub(crate) const DEFAULT_ACCOUNT: &str = "000000000000";
+
+/// Who signed the request. Any key is accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// `None`: the request is anonymous.
+    pub(crate) access_key: Option<String>,
+}
+
+impl Identity {
+    /// An access key of 12 digits is an account; all others share the default one.
+    pub(crate) fn account(&self) -> &str {
+        match self.access_key.as_deref() {
+            Some(key) if key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()) => key,
+            _ => DEFAULT_ACCOUNT,
+        }
+    }
+}
+
+/// What all calls share: the state and the sources of time and chance.
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    /// The services that answer.
+    pub(crate) services: Vec<&'static str>,
+    /// The largest object that one PUT may carry, in bytes.
+    pub(crate) object_bytes_max: u64,
+    /// Becomes true when the server begins to stop.
+    pub(crate) closing: watch::Receiver<bool>,
+    /// Per-service state in memory, by type: wakers and caches, never truth.
+    pub(crate) scratch: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+}
+
+/// One request, as its handler sees it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) request_id: Arc<str>,
+    /// `service.Operation`.
+    pub(crate) operation: Arc<str>,
+    pub(crate) account: Arc<str>,
+    pub(crate) region: Arc<str>,
+    pub(crate) identity: Identity,
+    /// The time of the transaction: read once it is its turn, so that times follow the
+    /// log's order.
+    pub(crate) now: Timestamp,
+    /// Scheme, host and port by which the client reached us.
+    pub(crate) endpoint: Arc<str>,
+    pub(crate) world: Arc<World>,
+    /// The last LSN that this call committed at; 0 for none.
+    pub(crate) lsn: Arc<AtomicU64>,
+}
+
+impl Call {
+    /// The last published state: what every acknowledged write left.
+    pub(crate) fn view(&self) -> View {
+        self.world.store.view()
+    }
+
+    /// Runs `transaction` and waits until what it saw and did is durable.
+    ///
+    /// A failure waits as well: it too may be read off state that a crash could take
+    /// back (promise 2). Dropping the future does not take a commit back.
+    pub(crate) async fn commit<T, E: Into<Failure>>(
+        &self,
+        transaction: impl FnOnce(&mut Txn) -> Result<T, E>,
+    ) -> Result<T, Failure> {
+        self.world.store.admission().await;
+        let pending = self.world.store.commit(|txn| {
+            txn.label(Label {
+                time_ms: self.clock().now().0,
+                request: self.request_id.to_string(),
+                operation: self.operation.to_string(),
+            });
+            transaction(txn)
+        });
+        if let Some(lsn) = pending.lsn() {
+            self.lsn.store(lsn.0, Ordering::Relaxed);
+        }
+        pending.await?.map_err(Into::into)
+    }
+
+    /// The LSN that this call committed at.
+    pub(crate) fn lsn(&self) -> Option<Lsn> {
+        Some(self.lsn.load(Ordering::Relaxed)).filter(|lsn| *lsn > 0).map(Lsn)
+    }
+
+    /// The store, for what spans transactions: streamed bodies.
+    pub(crate) fn store(&self) -> &Store {
+        &self.world.store
+    }
+
+    /// Time.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.world.clock
+    }
+
+    /// Chance.
+    pub(crate) fn random(&self) -> &dyn Random {
+        &*self.world.random
+    }
+
+    /// `http://host:port`, as the client wrote it.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The service's own state in memory; made when first asked for.
+    pub(crate) fn state<T: Any + Send + Sync + Default>(&self) -> Arc<T> {
+        let mut scratch = self.world.scratch.lock();
+        let state = scratch.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        Arc::clone(state).downcast().expect("the map holds each type under its own id")
+    }
+
+    /// Ends when the server begins to stop: a long wait should then answer at once.
+    pub(crate) async fn closing(&self) {
+        let mut closing = self.world.closing.clone();
+        // An error means that the sender is gone: the server has stopped.
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+}

@@ -1,0 +1,152 @@
+//! A service: its model and a handler for each operation that it implements.
+//!
+//! An operation fixes its input and output types, so a handler of the wrong type does
+//! not compile. An operation without a handler is answered 501 with its name.
+
+use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
+
+use cumulog_engine::{Store, Txn, View};
+use cumulog_shape::{Operation, ServiceSchema, Struct};
+
+use crate::{call::Call, failure::Failure, ids::RequestIdStyle};
+
+/// Fills an input from the request.
+pub(crate) type Decode<'a> = &'a mut dyn FnMut(&mut dyn Struct) -> Result<(), Failure>;
+
+/// What a handler answers.
+pub(crate) type Answer = Result<Box<dyn Struct>, Failure>;
+
+/// An answer that is there, or one to wait for.
+pub(crate) enum Running {
+    Done(Answer),
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+}
+
+type Handler = Box<dyn Fn(Call, Decode<'_>) -> Result<Running, Failure> + Send + Sync>;
+
+/// What a service's requests must satisfy before its handlers see them.
+pub(crate) type Validate = fn(&dyn Struct) -> Result<(), Failure>;
+
+/// A service and its handlers.
+pub(crate) struct Service {
+    pub(crate) schema: &'static ServiceSchema,
+    pub(crate) request_ids: RequestIdStyle,
+    /// The service's code for "our fault".
+    pub(crate) internal_code: &'static str,
+    pub(crate) validate: Option<Validate>,
+    handlers: HashMap<&'static str, Handler>,
+    recover: Option<fn(&Store)>,
+}
+
+impl Service {
+    /// A service without handlers.
+    pub(crate) fn new(schema: &'static ServiceSchema) -> Self {
+        Self {
+            schema,
+            request_ids: RequestIdStyle::default(),
+            internal_code: crate::failure::INTERNAL,
+            validate: None,
+            handlers: HashMap::new(),
+            recover: None,
+        }
+    }
+
+    /// Sets the form of the service's request ids.
+    pub(crate) fn request_ids(mut self, style: RequestIdStyle) -> Self {
+        self.request_ids = style;
+        self
+    }
+
+    /// Sets the service's code for "our fault".
+    pub(crate) fn internal_code(mut self, code: &'static str) -> Self {
+        self.internal_code = code;
+        self
+    }
+
+    /// Checks every input with `validate` before its handler runs.
+    pub(crate) fn validate(mut self, validate: Validate) -> Self {
+        self.validate = Some(validate);
+        self
+    }
+
+    /// Runs `recover` once before the first request, to sweep what a crash left.
+    pub(crate) fn recover(mut self, recover: fn(&Store)) -> Self {
+        self.recover = Some(recover);
+        self
+    }
+
+    /// An operation that only reads, from the last published state.
+    pub(crate) fn read<O: Operation, E: Into<Failure> + 'static>(
+        self,
+        handler: fn(&Call, &View, O::Input) -> Result<O::Output, E>,
+    ) -> Self {
+        self.on::<O>(move |call, input| Running::Done(answer::<O, E>(handler(&call, &call.view(), input))))
+    }
+
+    /// An operation that is one transaction.
+    pub(crate) fn write<O: Operation, E: Into<Failure> + 'static>(
+        self,
+        handler: fn(&Call, &mut Txn, O::Input) -> Result<O::Output, E>,
+    ) -> Self {
+        self.on::<O>(move |call, input| {
+            Running::Later(Box::pin(async move {
+                let committed = call.commit(|txn| {
+                    let call = Call { now: call.clock().now(), ..call.clone() };
+                    handler(&call, txn, input)
+                });
+                answer::<O, Failure>(committed.await)
+            }))
+        })
+    }
+
+    /// An operation that waits or streams, in as many transactions as it needs.
+    pub(crate) fn future<O, F, E>(self, handler: fn(Call, O::Input) -> F) -> Self
+    where
+        O: Operation,
+        F: Future<Output = Result<O::Output, E>> + Send + 'static,
+        E: Into<Failure> + 'static,
+    {
+        self.on::<O>(move |call, input| {
+            let running = handler(call, input);
+            Running::Later(Box::pin(async move { answer::<O, E>(running.await) }))
+        })
+    }
+
+    fn on<O: Operation>(mut self, run: impl Fn(Call, O::Input) -> Running + Send + Sync + 'static) -> Self {
+        let handler: Handler = Box::new(move |call, decode| {
+            let mut input = O::Input::default();
+            decode(&mut input)?;
+            Ok(run(call, input))
+        });
+        let earlier = self.handlers.insert(O::SCHEMA.name, handler);
+        assert!(earlier.is_none(), "{} is registered twice", O::SCHEMA.name);
+        self
+    }
+
+    /// Decodes the input of `operation` and starts its handler; `None`: it has none.
+    pub(crate) fn run(&self, operation: &str, call: Call, decode: Decode<'_>) -> Option<Result<Running, Failure>> {
+        self.handlers.get(operation).map(|handler| handler(call, decode))
+    }
+
+    /// Whether `operation` has a handler.
+    pub(crate) fn implements(&self, operation: &str) -> bool {
+        self.handlers.contains_key(operation)
+    }
+
+    /// Sweeps what a crash left.
+    pub(crate) fn recover_now(&self, store: &Store) {
+        if let Some(recover) = self.recover {
+            recover(store);
+        }
+    }
+}
+
+fn answer<O: Operation, E: Into<Failure>>(result: Result<O::Output, E>) -> Answer {
+    match result {
+        Ok(output) => Ok(Box::new(output)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The services that answer, by name.
+pub(crate) type Services = Vec<Arc<Service>>;

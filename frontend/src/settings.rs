@@ -1,0 +1,350 @@
+//! What the user asked for: flags, then environment, then defaults.
+//!
+//! One table, [`SETTINGS`], says for each setting its flag, its environment
+//! variables and how its text becomes a value; help, parsing and messages all come
+//! from it. `KUMO_…` names are accepted for those who come from kumo.
+
+use std::{ffi::OsString, fmt::Write as _, path::PathBuf};
+
+use cumulog_engine::Durability;
+
+use crate::log::Level;
+
+/// All settings, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) durability: Option<Durability>,
+    /// The services that keep their state; `None`: all.
+    pub(crate) persist: Option<Vec<String>>,
+    /// The services that answer; `None`: all.
+    pub(crate) services: Option<Vec<String>>,
+    pub(crate) log: Level,
+    /// The region of requests that name none.
+    pub(crate) region: String,
+    /// A folder of `*.sh`, run in order once the server listens.
+    pub(crate) init_dir: Option<PathBuf>,
+    /// The largest request body that is not a streamed object, in bytes.
+    pub(crate) request_bytes_max: usize,
+    /// The largest object that one PUT may carry, in bytes.
+    pub(crate) object_bytes_max: u64,
+    /// What was set but has no effect, to be told at start.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 4566,
+            data_dir: None,
+            durability: None,
+            persist: None,
+            services: None,
+            log: Level::default(),
+            region: "us-east-1".into(),
+            init_dir: None,
+            request_bytes_max: 20 << 20,
+            object_bytes_max: 5 << 30,
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The durability in force: `none` without a data directory, else `process`
+    /// unless `power` was asked for.
+    pub(crate) fn durability(&self) -> Durability {
+        match (&self.data_dir, self.durability) {
+            (None, _) => Durability::None,
+            (Some(_), chosen) => chosen.unwrap_or(Durability::Process),
+        }
+    }
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Serve(Box<Settings>),
+    Help,
+    Version,
+}
+
+/// The arguments or the environment make no sense; the text says why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(String);
+
+struct Setting {
+    flag: &'static str,
+    value: &'static str,
+    environment: &'static [&'static str],
+    help: &'static str,
+    apply: fn(&mut Settings, &str) -> Result<(), String>,
+}
+
+const SETTINGS: &[Setting] = &[
+    Setting {
+        flag: "host",
+        value: "ADDRESS",
+        environment: &["KUMO_HOST", "CUMULOG_HOST"],
+        help: "Address to listen on; a container wants 0.0.0.0 [127.0.0.1]",
+        apply: |settings, text| {
+            settings.host = text.to_owned();
+            Ok(())
+        },
+    },
+    Setting {
+        flag: "port",
+        value: "PORT",
+        environment: &["KUMO_PORT", "CUMULOG_PORT"],
+        help: "Port to listen on; 0 picks a free one and prints it [4566]",
+        apply: |settings, text| parse(text, "a port number from 0 to 65535").map(|port| settings.port = port),
+    },
+    Setting {
+        flag: "data-dir",
+        value: "PATH",
+        environment: &["KUMO_DATA_DIR", "CUMULOG_DATA_DIR"],
+        help: "Keep all state in this directory; without it, state lives in memory only",
+        apply: |settings, text| {
+            settings.data_dir = Some(PathBuf::from(text));
+            Ok(())
+        },
+    },
+    Setting {
+        flag: "durability",
+        value: "LEVEL",
+        environment: &["CUMULOG_DURABILITY"],
+        help: "With a data directory: `process` survives kill -9, `power` also power loss [process]",
+        apply: |settings, text| {
+            settings.durability = Some(match text {
+                "process" => Durability::Process,
+                "power" => Durability::Power,
+                _ => return Err(format!("`{text}` is not one of process, power")),
+            });
+            Ok(())
+        },
+    },
+    Setting {
+        flag: "persist",
+        value: "SERVICES",
+        environment: &["CUMULOG_PERSIST"],
+        help: "Of the data directory's services keep only these, e.g. s3,dynamodb; others start empty [all]",
+        apply: |settings, text| service_list(text).map(|services| settings.persist = Some(services)),
+    },
+    Setting {
+        flag: "services",
+        value: "SERVICES",
+        environment: &["CUMULOG_SERVICES"],
+        help: "Answer for these services only [all]",
+        apply: |settings, text| service_list(text).map(|services| settings.services = Some(services)),
+    },
+    Setting {
+        flag: "log",
+        value: "LEVEL",
+        environment: &["KUMO_LOG_LEVEL", "CUMULOG_LOG"],
+        help: "debug, info (every request), warn, error or off, on standard error [info]",
+        apply: |settings, text| text.parse().map(|level| settings.log = level),
+    },
+    Setting {
+        flag: "region",
+        value: "REGION",
+        environment: &["AWS_DEFAULT_REGION", "CUMULOG_REGION"],
+        help: "Region of requests that name none [us-east-1]",
+        apply: |settings, text| {
+            let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if text.is_empty() || !text.chars().all(valid) {
+                return Err(format!("`{text}` is not the name of a region"));
+            }
+            settings.region = text.to_owned();
+            Ok(())
+        },
+    },
+    Setting {
+        flag: "init-dir",
+        value: "PATH",
+        environment: &["KUMO_INIT_DIR", "CUMULOG_INIT_DIR"],
+        help: "Run the *.sh files of this directory, in order, once the server listens",
+        apply: |settings, text| {
+            settings.init_dir = Some(PathBuf::from(text));
+            Ok(())
+        },
+    },
+    Setting {
+        flag: "request-bytes-max",
+        value: "BYTES",
+        environment: &["CUMULOG_REQUEST_BYTES_MAX"],
+        help: "Largest request body that is not a streamed object [20971520]",
+        apply: |settings, text| parse(text, "a number of bytes").map(|bytes| settings.request_bytes_max = bytes),
+    },
+    Setting {
+        flag: "object-bytes-max",
+        value: "BYTES",
+        environment: &["CUMULOG_OBJECT_BYTES_MAX"],
+        help: "Largest object that one S3 PUT may carry [5368709120]",
+        apply: |settings, text| parse(text, "a number of bytes").map(|bytes| settings.object_bytes_max = bytes),
+    },
+];
+
+/// Settings of kumo that mean nothing here. Named at start, so that nobody believes
+/// they work.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("KUMO_PERSIST_FLUSH_INTERVAL_MS", "every acknowledged write is already durable"),
+    ("KUMO_PPROF", "there is no Go profile to serve"),
+    ("KUMO_PPROF_ADDR", "there is no Go profile to serve"),
+    ("KUMO_RDS_BACKEND", "RDS is not emulated"),
+    ("KUMO_RDS_ENDPOINT_ADDRESS", "RDS is not emulated"),
+    ("KUMO_LAMBDA_EXECUTOR", "Lambda is not emulated"),
+    ("KUMO_LATENCY_CONFIG", "latency is not injected"),
+    ("KUMO_CHAOS_ENABLED", "faults are not injected"),
+];
+
+/// Reads the command line, with `variable` looking up the environment.
+pub(crate) fn read(
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Command, UsageError> {
+    let mut settings = Settings::default();
+    read_environment(&mut settings, variable)?;
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut command_seen = false;
+    while let Some(argument) = parser.next().map_err(|error| UsageError(error.to_string()))? {
+        match argument {
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Command::Help),
+            lexopt::Arg::Short('V') | lexopt::Arg::Long("version") => return Ok(Command::Version),
+            lexopt::Arg::Long(flag) => {
+                let setting = SETTINGS
+                    .iter()
+                    .find(|setting| setting.flag == flag)
+                    .ok_or_else(|| UsageError(format!("unknown option `--{flag}`")))?;
+                let value = parser.value().map_err(|error| UsageError(error.to_string()))?;
+                let value = value.to_str().ok_or_else(|| UsageError(format!("the value of --{} is not UTF-8", setting.flag)))?;
+                apply(setting, &mut settings, &format!("--{}", setting.flag), value)?;
+            }
+            lexopt::Arg::Value(value) if value == "serve" && !command_seen => command_seen = true,
+            other => return Err(UsageError(other.unexpected().to_string())),
+        }
+    }
+    check(settings)
+}
+
+fn read_environment(settings: &mut Settings, variable: impl Fn(&str) -> Option<String>) -> Result<(), UsageError> {
+    for setting in SETTINGS {
+        for name in setting.environment {
+            let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+            match apply(setting, settings, name, &value) {
+                // Other programs' names are taken where they make sense, never a reason not to start.
+                Err(error) if !name.starts_with("CUMULOG_") => settings.notes.push(format!("ignored: {error}")),
+                applied => applied?,
+            }
+        }
+    }
+    for (name, why) in WITHOUT_EFFECT {
+        if variable(name).is_some() {
+            settings.notes.push(format!("{name} has no effect: {why}"));
+        }
+    }
+    Ok(())
+}
+
+fn apply(setting: &Setting, settings: &mut Settings, source: &str, value: &str) -> Result<(), UsageError> {
+    (setting.apply)(settings, value).map_err(|error| UsageError(format!("{source}: {error}")))
+}
+
+fn check(settings: Settings) -> Result<Command, UsageError> {
+    if settings.data_dir.is_none() && settings.durability.is_some() {
+        return Err(UsageError("--durability needs a data directory: add --data-dir PATH".into()));
+    }
+    if settings.data_dir.is_none() && settings.persist.is_some() {
+        return Err(UsageError("--persist needs a data directory: add --data-dir PATH".into()));
+    }
+    Ok(Command::Serve(Box::new(settings)))
+}
+
+fn parse<T: std::str::FromStr>(text: &str, expected: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{text}` is not {expected}"))
+}
+
+fn service_list(text: &str) -> Result<Vec<String>, String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            let name = name.to_ascii_lowercase();
+            match crate::services::NAMES.contains(&name.as_str()) {
+                true => Ok(name),
+                false => Err(format!("`{name}` is not one of {}", crate::services::NAMES.join(", "))),
+            }
+        })
+        .collect()
+}
+
+/// The text of `--help`.
+pub(crate) fn help() -> String {
+    let mut text = String::from(
+        "A local AWS on a write-ahead log.\n\nUsage: cumulog [serve] [OPTIONS]\n\nOptions (flag, environment, default):\n",
+    );
+    for setting in SETTINGS {
+        let flag = format!("--{} <{}>", setting.flag, setting.value);
+        let environment = setting.environment.last().unwrap_or(&"");
+        writeln!(text, "  {flag:<29} {environment}\n      {}", setting.help).expect("a String takes all that is written");
+    }
+    text.push_str("  -h, --help                    Print this\n  -V, --version                 Print the version\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
+        let variable = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        match read(arguments.iter().map(OsString::from), variable) {
+            Ok(Command::Serve(settings)) => Ok(*settings),
+            Ok(other) => Err(format!("{other:?}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn flags_win_over_our_names_and_those_over_others() {
+        let all = [("KUMO_PORT", "1"), ("CUMULOG_PORT", "2")];
+        assert_eq!(read_with(&[], &all[..1]).unwrap().port, 1);
+        assert_eq!(read_with(&[], &all).unwrap().port, 2);
+        assert_eq!(read_with(&["serve", "--port", "3"], &all).unwrap().port, 3);
+        assert_eq!(read_with(&["--port=3"], &[]).unwrap().port, 3);
+    }
+
+    #[test]
+    fn a_bad_foreign_name_is_noted_and_a_bad_own_one_refused() {
+        let settings = read_with(&[], &[("KUMO_PORT", "x"), ("KUMO_PPROF", "1")]).unwrap();
+        assert_eq!(settings.port, 4566);
+        assert_eq!(settings.notes.len(), 2, "{:?}", settings.notes);
+        let error = read_with(&[], &[("CUMULOG_PORT", "x")]).unwrap_err();
+        assert_eq!(error, "CUMULOG_PORT: `x` is not a port number from 0 to 65535");
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let check = |arguments: &[&str], expected: &str| {
+            let error = read_with(arguments, &[]).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(&["--prot", "1"], "unknown option `--prot`");
+        check(&["--durability", "power"], "needs a data directory");
+        check(&["--data-dir", "d", "--durability", "always"], "`always` is not one of process, power");
+        check(&["--services", "s3,sqz"], "`sqz` is not one of");
+        check(&["serve", "serve"], "serve");
+        check(&["--port"], "missing argument");
+    }
+
+    #[test]
+    fn durability_follows_the_data_directory() {
+        assert_eq!(read_with(&[], &[]).unwrap().durability(), Durability::None);
+        assert_eq!(read_with(&["--data-dir", "d"], &[]).unwrap().durability(), Durability::Process);
+        let power = read_with(&["--data-dir", "d", "--durability", "power"], &[]).unwrap();
+        assert_eq!(power.durability(), Durability::Power);
+    }
+}
