@@ -1,1 +1,26 @@
 //! AWS shapes at run time: schemas, one codec a protocol, one validator.
+//!
+//! `cumulog-model` generates plain structs from the service models. They implement [`Struct`], a small object-safe trait
+//! beside a static [`Schema`], and on these two stand all codecs and the validator: code is written per protocol, never
+//! per shape.
+
+mod map;
+mod operation;
+mod path;
+mod reflect;
+mod schema;
+mod stream;
+mod timestamp;
+
+pub use bytes::Bytes;
+pub use map::Map;
+pub use operation::Operation;
+pub use path::{Missing, MissingMember, Path, Seen};
+pub use reflect::{Entries, Enum, Item, List, Slot, Struct, View, slot, view};
+pub use schema::{
+    Bound, Checksum, Element, ErrorTrait, Event, Http, Kind, Location, Member, OperationRoute,
+    OperationSchema, Protocol, Schema, ServiceSchema, Shape, XmlNamespace,
+};
+pub use serde_json::Value as Document;
+pub use stream::{ByteStream, StreamError};
+pub use timestamp::{Timestamp, TimestampFormat};
