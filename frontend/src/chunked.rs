@@ -11,26 +11,25 @@
 //!
 //! The decoder owns no socket and no buffer of the body: it takes what arrived and
 //! gives back slices of it. What it keeps is one header line, bounded by
-//! [`LINE_BYTES_MAX`], and the trailers, bounded by [`TRAILERS_MAX`] of such lines.
-//! Chunk signatures must be well-formed and are not verified, like every other
-//! signature; checksums in trailers are verified by whoever reads the data.
+//! [`LINE_BYTES_MAX`], and a digest for each announced trailer. Chunk signatures must
+//! be well-formed and are not verified, like every other signature; checksums in
+//! trailers are.
 //!
 //! Codes and messages are those of S3, the one service that speaks this framing.
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, HeaderName};
+use http::header::CONTENT_ENCODING;
+
+use crate::checksum::{Algorithm, Checksum, Hasher};
 
 /// Longest chunk header or trailer line. An ECDSA chunk header has about 170 bytes.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// Most trailers in one body. AWS takes a single checksum and its signature.
-const TRAILERS_MAX: usize = 8;
-
 /// Smallest chunk that another chunk may follow.
 const CHUNK_BYTES_MIN: u64 = 8192;
 
-const TRAILER_SIGNATURE: HeaderName = HeaderName::from_static("x-amz-trailer-signature");
+const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature";
 
 /// Why a chunked body, or the headers that announce it, were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +47,7 @@ pub(crate) enum ChunkError {
     #[error("You must provide the Content-Length HTTP header.")]
     MissingLength,
 
-    /// `x-amz-trailer` announces something other than a checksum.
+    /// `x-amz-trailer` announces something other than checksums that we compute.
     #[error("The value specified in the x-amz-trailer header is not supported")]
     UnsupportedTrailer,
 
@@ -64,12 +63,20 @@ pub(crate) enum ChunkError {
     #[error("Only the last chunk is allowed to have a size less than 8192 bytes")]
     SmallChunk { chunk: u64, bytes: u64 },
 
-    /// Trailers that are malformed, unannounced, missing, or too many.
+    /// Trailers that are malformed, unannounced, missing, or there twice.
     #[error(
         "The request contained trailing data that was not well-formed or did not conform to our \
          published schema."
     )]
     MalformedTrailer,
+
+    /// A trailer's value cannot be a checksum of its algorithm.
+    #[error("Value for {} trailing header is invalid.", .0.header())]
+    InvalidChecksum(Algorithm),
+
+    /// The body is not the one that the checksum was computed of.
+    #[error("The {} you specified did not match the calculated checksum.", .0.name())]
+    BadDigest(Algorithm),
 }
 
 impl ChunkError {
@@ -78,10 +85,11 @@ impl ChunkError {
         match self {
             ChunkError::UnknownForm => "InvalidArgument",
             ChunkError::MissingLength => "MissingContentLength",
-            ChunkError::UnsupportedTrailer => "InvalidRequest",
+            ChunkError::UnsupportedTrailer | ChunkError::InvalidChecksum(_) => "InvalidRequest",
             ChunkError::Incomplete | ChunkError::LengthMismatch => "IncompleteBody",
             ChunkError::SmallChunk { .. } => "InvalidChunkSizeError",
             ChunkError::MalformedTrailer => "MalformedTrailerError",
+            ChunkError::BadDigest(_) => "BadDigest",
         }
     }
 
@@ -113,8 +121,8 @@ pub(crate) struct Framing {
     pub(crate) signed: bool,
     /// Bytes of the body once decoded (`x-amz-decoded-content-length`).
     pub(crate) decoded_bytes: u64,
-    /// Names announced by `x-amz-trailer`, all of them `x-amz-checksum-…`.
-    pub(crate) trailers: Vec<HeaderName>,
+    /// The checksums that `x-amz-trailer` announces.
+    pub(crate) trailers: Vec<Algorithm>,
 }
 
 impl Framing {
@@ -176,8 +184,8 @@ fn decoded_bytes(headers: &HeaderMap) -> Result<u64, ChunkError> {
         .ok_or(ChunkError::MissingLength)
 }
 
-fn announced_trailers(headers: &HeaderMap) -> Result<Vec<HeaderName>, ChunkError> {
-    let mut names = Vec::new();
+fn announced_trailers(headers: &HeaderMap) -> Result<Vec<Algorithm>, ChunkError> {
+    let mut algorithms = Vec::new();
     for value in headers.get_all("x-amz-trailer") {
         let value = value.to_str().map_err(|_| ChunkError::UnsupportedTrailer)?;
         for name in value
@@ -185,15 +193,13 @@ fn announced_trailers(headers: &HeaderMap) -> Result<Vec<HeaderName>, ChunkError
             .map(str::trim)
             .filter(|name| !name.is_empty())
         {
-            let name = name.parse::<HeaderName>();
-            let name = name.map_err(|_| ChunkError::UnsupportedTrailer)?;
-            if !name.as_str().starts_with("x-amz-checksum-") || names.len() == TRAILERS_MAX {
-                return Err(ChunkError::UnsupportedTrailer);
+            let algorithm = Algorithm::from_header(name).ok_or(ChunkError::UnsupportedTrailer)?;
+            if !algorithms.contains(&algorithm) {
+                algorithms.push(algorithm);
             }
-            names.push(name);
         }
     }
-    Ok(names)
+    Ok(algorithms)
 }
 
 /// What one call of [`ChunkedDecoder::feed`] came to.
@@ -211,9 +217,8 @@ pub(crate) enum Step {
 /// while let Some(mut arrived) = next_from_socket() {
 ///     while let Step::Data(slice) = decoder.feed(&mut arrived)? { … }
 /// }
-/// let trailers = decoder.finish()?;
+/// let checksums = decoder.finish()?;
 /// ```
-#[derive(Debug)]
 pub(crate) struct ChunkedDecoder {
     framing: Framing,
     state: State,
@@ -224,7 +229,9 @@ pub(crate) struct ChunkedDecoder {
     /// Chunk headers seen, and the size in the last of them.
     chunks: u64,
     chunk_bytes: u64,
-    trailers: Vec<(HeaderName, String)>,
+    /// One for each announced trailer.
+    hashers: Vec<Hasher>,
+    trailers: Vec<Checksum>,
     trailer_signed: bool,
 }
 
@@ -248,6 +255,11 @@ impl ChunkedDecoder {
             unannounced: framing.decoded_bytes,
             chunks: 0,
             chunk_bytes: 0,
+            hashers: framing
+                .trailers
+                .iter()
+                .map(|trailer| trailer.hasher())
+                .collect(),
             trailers: Vec::new(),
             trailer_signed: false,
             framing,
@@ -275,16 +287,20 @@ impl ChunkedDecoder {
         }
     }
 
-    /// The body has ended: returns its trailers, in the order of arrival.
+    /// The body has ended: returns the checksums of its trailers, verified.
     ///
     /// # Errors
     ///
-    /// The end came too early, or an announced trailer did not come.
-    pub(crate) fn finish(self) -> Result<Vec<(HeaderName, String)>, ChunkError> {
-        // A signed body's trailer may be closed by an empty line of its own, before
-        // the signature: the body cannot be known to be over while one is missing.
+    /// The end came too early, or a checksum is not that of the data.
+    pub(crate) fn finish(self) -> Result<Vec<Checksum>, ChunkError> {
         if self.state != State::Done || !self.line.is_empty() {
             return Err(ChunkError::Incomplete);
+        }
+        for computed in self.hashers.into_iter().map(Hasher::finish) {
+            // `trailers_end` saw to it that each algorithm has its trailer.
+            if !self.trailers.contains(&computed) {
+                return Err(ChunkError::BadDigest(computed.algorithm()));
+            }
         }
         Ok(self.trailers)
     }
@@ -297,7 +313,11 @@ impl ChunkedDecoder {
         } else {
             State::Data { left }
         };
-        input.split_to(taken)
+        let data = input.split_to(taken);
+        for hasher in &mut self.hashers {
+            hasher.update(&data);
+        }
+        data
     }
 
     /// Moves input up to and with the next `\n` into `line`, without the line end.
@@ -362,15 +382,25 @@ impl ChunkedDecoder {
             return self.trailers_end();
         }
         let (name, value) = parse_trailer(line).ok_or(ChunkError::MalformedTrailer)?;
-        if name == TRAILER_SIGNATURE && self.framing.signed && !self.trailer_signed {
+        if name.eq_ignore_ascii_case(TRAILER_SIGNATURE)
+            && self.framing.signed
+            && !self.trailer_signed
+        {
             self.trailer_signed = true;
             return Ok(State::Trailer);
         }
-        let known = self.trailers.iter().any(|(seen, _)| *seen == name);
-        if known || !self.framing.trailers.contains(&name) {
-            return Err(ChunkError::MalformedTrailer);
-        }
-        self.trailers.push((name, value));
+        let algorithm = Algorithm::from_header(name)
+            .filter(|algorithm| self.framing.trailers.contains(algorithm))
+            .filter(|algorithm| {
+                !self
+                    .trailers
+                    .iter()
+                    .any(|seen| seen.algorithm() == *algorithm)
+            })
+            .ok_or(ChunkError::MalformedTrailer)?;
+        let checksum = Checksum::from_base64(algorithm, value)
+            .ok_or(ChunkError::InvalidChecksum(algorithm))?;
+        self.trailers.push(checksum);
         Ok(State::Trailer)
     }
 
@@ -409,14 +439,10 @@ fn parse_chunk_header(line: &[u8], signed: bool) -> Option<u64> {
     u64::from_str_radix(size, 16).ok()
 }
 
-fn parse_trailer(line: &[u8]) -> Option<(HeaderName, String)> {
+fn parse_trailer(line: &[u8]) -> Option<(&str, &str)> {
     let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
     let value = value.trim();
-    let printable = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if value.is_empty() || !printable {
-        return None;
-    }
-    Some((name.trim().parse().ok()?, value.to_owned()))
+    (!value.is_empty()).then_some((name.trim(), value))
 }
 
 fn is_hex(text: &str) -> bool {
@@ -427,15 +453,11 @@ fn is_hex(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn framing(signed: bool, decoded_bytes: u64, trailers: &[&'static str]) -> Framing {
+    fn framing(signed: bool, decoded_bytes: u64, trailers: &[Algorithm]) -> Framing {
         Framing {
             signed,
             decoded_bytes,
-            trailers: trailers
-                .iter()
-                .copied()
-                .map(HeaderName::from_static)
-                .collect(),
+            trailers: trailers.to_vec(),
         }
     }
 
@@ -454,7 +476,7 @@ mod tests {
             assert!(input.is_empty());
         }
         let trailers = decoder.finish()?.into_iter();
-        let trailers = trailers.map(|(name, value)| (name.as_str().to_owned(), value));
+        let trailers = trailers.map(|sum| (sum.algorithm().header().to_owned(), sum.base64()));
         let data = String::from_utf8(data).expect("tests send text");
         Ok((data, trailers.collect()))
     }
@@ -485,6 +507,7 @@ mod tests {
     }
 
     const CRC: &str = "x-amz-checksum-crc32";
+    const CRC32: &[Algorithm] = &[Algorithm::Crc32];
     const SIGNATURE: &str = "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648";
 
     #[test]
@@ -504,7 +527,7 @@ mod tests {
 
     #[test]
     fn decodes_trailers() {
-        let trailing = framing(false, 5, &[CRC]);
+        let trailing = framing(false, 5, CRC32);
         let expected = [(CRC, "NhCmhg==")];
         check(
             &trailing,
@@ -531,7 +554,7 @@ mod tests {
         let head =
             format!("5;chunk-signature={SIGNATURE}\r\nhello\r\n0;chunk-signature={SIGNATURE}\r\n");
         check(&framing(true, 5, &[]), &format!("{head}\r\n"), "hello", &[]);
-        let trailing = framing(true, 5, &[CRC]);
+        let trailing = framing(true, 5, CRC32);
         let expected = [(CRC, "NhCmhg==")];
         for body in [
             format!("{head}{CRC}:NhCmhg==\r\nx-amz-trailer-signature:{SIGNATURE}\r\n\r\n"),
@@ -641,7 +664,7 @@ mod tests {
 
     #[test]
     fn refuses_bad_trailers() {
-        let trailing = framing(false, 5, &[CRC]);
+        let trailing = framing(false, 5, CRC32);
         for trailer in [
             "",
             "x-amz-checksum-crc32\r\n",
@@ -651,7 +674,6 @@ mod tests {
             "x-amz-checksum-crc32:NhCmhg==\r\nhost:example\r\n",
             "x-amz-checksum-crc32:NhCmhg==\r\nx-amz-trailer-signature:00\r\n",
             "x amz:NhCmhg==\r\n",
-            "x-amz-checksum-crc32:\u{7f}\r\n",
         ] {
             let body = format!("5\r\nhello\r\n0\r\n{trailer}\r\n");
             refuse(&trailing, &body, ChunkError::MalformedTrailer);
@@ -674,6 +696,29 @@ mod tests {
     }
 
     #[test]
+    fn refuses_checksums_of_other_data() {
+        let trailing = framing(false, 5, CRC32);
+        let refuse_value = |value: &str, error| {
+            let body = format!("5\r\nhello\r\n0\r\n{CRC}:{value}\r\n\r\n");
+            refuse(&trailing, &body, error);
+        };
+        refuse_value("NhCmhw==", ChunkError::BadDigest(Algorithm::Crc32));
+        for value in ["invalid", "NhCm", "\u{7f}", "NhCmhgAA"] {
+            refuse_value(value, ChunkError::InvalidChecksum(Algorithm::Crc32));
+        }
+        let error = ChunkError::BadDigest(Algorithm::Crc32);
+        assert_eq!(
+            error.to_string(),
+            "The CRC32 you specified did not match the calculated checksum."
+        );
+        let error = ChunkError::InvalidChecksum(Algorithm::Sha1);
+        assert_eq!(
+            error.to_string(),
+            "Value for x-amz-checksum-sha1 trailing header is invalid."
+        );
+    }
+
+    #[test]
     fn refuses_missing_signatures() {
         let signed = framing(true, 5, &[]);
         for body in [
@@ -686,7 +731,7 @@ mod tests {
         }
         let unsigned_trailer = "5;chunk-signature=00\r\nhello\r\n0;chunk-signature=00\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n";
         refuse(
-            &framing(true, 5, &[CRC]),
+            &framing(true, 5, CRC32),
             unsigned_trailer,
             ChunkError::Incomplete,
         );
@@ -699,7 +744,7 @@ mod tests {
         let good = format!(
             "5;chunk-signature=00\r\nhello\r\n0;chunk-signature=00\r\n{CRC}:NhCmhg==\r\nx-amz-trailer-signature:00\r\n\r\n"
         );
-        let framing = framing(true, 5, &[CRC]);
+        let framing = framing(true, 5, CRC32);
         let run = |body: &[u8]| {
             let mut decoder = ChunkedDecoder::new(framing.clone());
             let mut input = Bytes::copy_from_slice(body);
@@ -738,7 +783,7 @@ mod tests {
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let pair = |&(name, value): &(&'static str, &'static str)| {
             (
-                HeaderName::from_static(name),
+                http::HeaderName::from_static(name),
                 http::HeaderValue::from_static(value),
             )
         };
@@ -758,7 +803,7 @@ mod tests {
                 LENGTH,
                 ("x-amz-trailer", "x-amz-checksum-crc32")
             ]),
-            Ok(Some(framing(false, 5, &[CRC])))
+            Ok(Some(framing(false, 5, CRC32)))
         );
         assert_eq!(
             read(&[(SHA, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), LENGTH]),
