@@ -16,10 +16,11 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import boto3
@@ -93,7 +94,7 @@ def boto3_client(service: str, url: str, access_key: str = "test", region: str =
         "max_pool_connections": 64,
         "proxies": {},
     }
-    return boto3.session.Session().client(
+    return _session().client(
         service,
         endpoint_url=url,
         region_name=region,
@@ -101,6 +102,12 @@ def boto3_client(service: str, url: str, access_key: str = "test", region: str =
         aws_secret_access_key="secret",
         config=Config(**(defaults | config)),
     )
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """One session for all clients: it keeps the service models, which take long to load."""
+    return boto3.session.Session()
 
 
 class Cumulog:
@@ -224,7 +231,7 @@ class Cumulog:
 
     def aws(self, *arguments, **env) -> subprocess.CompletedProcess:
         """Runs the AWS CLI; its output is text."""
-        command = Path(os.sys.executable).with_name("aws")
+        command = Path(sys.executable).with_name("aws")
         return subprocess.run(
             [str(command), *map(str, arguments)],
             env=client_environment(self.url, **env),
