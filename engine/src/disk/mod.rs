@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `write_at`: the bytes | `sync_data` of that file |
 //! | `write_at`, `set_len`, `allocate`: the length | `sync_data` of that file |
-//! | `create`, `create_directory`, `rename`, `link`, `remove`: the name | `sync_directory` of the parent (of both parents) |
+//! | `create`, `create_directory`, `rename`, `link`, `remove`: the name | `sync_directory` of its directory |
 //!
 //! Before that sync, any subset of the changes may be found, in any order: a later write without an earlier one, a
 //! length without the bytes (which then read as zeros, or as what the sectors held before), half of a write in units
@@ -24,6 +24,7 @@
 //! the old bytes are back. Nobody retries a failed sync; what it covered counts as unknown for good.
 
 mod real;
+mod simulated;
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
@@ -31,6 +32,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use real::{Allocation, Real};
+pub use simulated::{Crash, Fault, Faults, Loss, NameOrder, Operation, OperationKind, Simulated};
 
 /// The most parts that one [`File::write_at`] takes in; the rest make the write a short one.
 pub const PARTS_MAX: usize = 1024;
@@ -64,11 +66,11 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// `AlreadyExists` or `NotADirectory` if a file is in the way.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Gives a file another name, replacing what had that name. After a crash either both names are as before or both
-    /// as after if one directory holds both; across directories, a file may also be found under both names.
+    /// Gives a file another name in its directory, replacing what had that name. After a crash either both names are as
+    /// before or both as after.
     ///
     /// # Errors
-    /// `NotFound` if `from` does not exist.
+    /// `NotFound` if `from` does not exist, `InvalidInput` if the names are in two directories: that would promise less.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Gives a file a second name.
@@ -191,4 +193,15 @@ pub fn read_full(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<
         }
     }
     Ok(done)
+}
+
+/// A rename across directories is two changes, which a crash can part.
+fn require_one_directory(from: &Path, to: &Path) -> io::Result<()> {
+    let message = "a rename must stay in its directory";
+    let one = from.parent() == to.parent();
+    if one {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
 }

@@ -82,6 +82,7 @@ impl Disk for Real {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        super::require_one_directory(from, to)?;
         fs::rename(from, to)
     }
 
