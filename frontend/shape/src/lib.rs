@@ -4,6 +4,7 @@
 //! beside a static [`Schema`], and on these two stand all codecs and the validator: code is written per protocol, never
 //! per shape.
 
+mod compare;
 mod map;
 mod operation;
 mod path;
@@ -13,13 +14,14 @@ mod stream;
 mod timestamp;
 
 pub use bytes::Bytes;
+pub use compare::{debug, equal};
 pub use map::Map;
 pub use operation::Operation;
 pub use path::{Missing, MissingMember, Path, Seen};
 pub use reflect::{Entries, Enum, Item, List, Slot, Struct, View, slot, view};
 pub use schema::{
     Bound, Checksum, Element, ErrorTrait, Event, Http, Kind, Location, Member, OperationRoute,
-    OperationSchema, Protocol, Schema, ServiceSchema, Shape, XmlNamespace,
+    OperationSchema, Protocol, Schema, ServiceSchema, Shape, Wrapper, XmlNamespace,
 };
 pub use serde_json::Value as Document;
 pub use stream::{ByteStream, StreamError};

@@ -246,3 +246,59 @@ pub fn view<T: Item>(member: &Option<T>) -> View<'_> {
 pub fn slot<T: Item>(member: &mut Option<T>) -> Slot<'_> {
     member.get_or_insert_default().slot()
 }
+
+/// What a generated string enum is made of besides its `match`es.
+#[macro_export]
+macro_rules! string_enum {
+    ($name:ident) => {
+        impl ::std::default::Default for $name {
+            fn default() -> Self {
+                $name::Unknown(::std::string::String::new())
+            }
+        }
+
+        impl $crate::Enum for $name {
+            fn text(&self) -> &str {
+                self.as_str()
+            }
+
+            fn set(&mut self, text: &str) {
+                *self = text.into();
+            }
+        }
+
+        impl $crate::Item for $name {
+            fn view(&self) -> $crate::View<'_> {
+                $crate::View::Str(self.as_str())
+            }
+
+            fn slot(&mut self) -> $crate::Slot<'_> {
+                $crate::Slot::Enum(self)
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+impl<T: Struct + ?Sized> Struct for Box<T> {
+    fn schema(&self) -> &'static Schema {
+        (**self).schema()
+    }
+
+    fn get(&self, i: usize) -> View<'_> {
+        (**self).get(i)
+    }
+
+    fn slot(&mut self, i: usize) -> Slot<'_> {
+        (**self).slot(i)
+    }
+
+    fn active(&self) -> Option<usize> {
+        (**self).active()
+    }
+}

@@ -103,9 +103,11 @@ pub struct OperationSchema {
     /// The input struct.
     pub input: &'static Schema,
     /// Element that wraps an XML input that has no payload member: S3 Control, Route 53.
-    pub input_wrapper: Option<Element>,
+    pub input_wrapper: Option<Wrapper>,
     /// The output struct.
     pub output: &'static Schema,
+    /// The output's only member is the answer's root element: S3's GetBucketLocation.
+    pub unwrapped_output: bool,
     /// `SendMessageResult`: the element around a query protocol's output.
     pub result_wrapper: Option<&'static str>,
     /// Error shapes that the model names.
@@ -114,6 +116,15 @@ pub struct OperationSchema {
     pub checksum: Checksum,
     /// `authtype: none`: callers may leave the request unsigned.
     pub unsigned: bool,
+}
+
+/// An element around an XML body.
+#[derive(Debug, Clone, Copy)]
+pub struct Wrapper {
+    /// Its name.
+    pub name: &'static str,
+    /// Its `xmlns`.
+    pub namespace: Option<XmlNamespace>,
 }
 
 /// The `httpChecksum` trait.
@@ -134,6 +145,8 @@ pub struct Checksum {
 pub struct Schema {
     /// The model's name; Java's `toString` prints it.
     pub name: &'static str,
+    /// Root element of an XML body: `ListBucketResult`.
+    pub xml_name: &'static str,
     /// Members in model order; their indexes are those of [`Struct::get`](crate::Struct::get).
     pub members: &'static [Member],
     /// A bit for each required member: what [`Seen`](crate::Seen) must come to.
@@ -217,6 +230,8 @@ pub struct Member {
     pub idempotency_token: bool,
     /// JSON in a string, base64 when in a header.
     pub json_value: bool,
+    /// A blob that is not read into memory.
+    pub streaming: bool,
     /// Carries the context of an event: `eventpayload`, `eventheader`.
     pub event: Option<Event>,
 }
@@ -285,8 +300,6 @@ pub struct Shape {
     pub pattern: Option<&'static str>,
     /// Stays out of messages and logs.
     pub sensitive: bool,
-    /// A blob that is not read into memory.
-    pub streaming: bool,
     /// A union whose members are the events of an event stream.
     pub event_stream: bool,
     /// Overrides the location's.
