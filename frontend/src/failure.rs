@@ -22,7 +22,6 @@ pub(crate) enum Fault {
 ///
 /// Each service maps its own error enum to this in one function; the protocol gives
 /// it its form.
-#[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: Cow<'static, str>,
     pub(crate) status: u16,
@@ -82,6 +81,20 @@ impl Failure {
         self
     }
 }
+
+impl std::fmt::Debug for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}): {}", self.code, self.status, self.message)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 /// A disk that fails is an error, not a 200 (promise 6): the message says what became
 /// of the write, so that nobody has to guess.

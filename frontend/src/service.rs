@@ -3,9 +3,9 @@
 //! An operation fixes its input and output types, so a handler of the wrong type does
 //! not compile. An operation without a handler is answered 501 with its name.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
+use std::{collections::HashMap, future::Future, pin::Pin};
 
-use cumulog_engine::{Store, Txn, View};
+use cumulog_engine::{Space, Store, Txn, View};
 use cumulog_shape::{Operation, ServiceSchema, Struct};
 
 use crate::{call::Call, failure::Failure, ids::RequestIdStyle};
@@ -34,6 +34,8 @@ pub(crate) struct Service {
     /// The service's code for "our fault".
     pub(crate) internal_code: &'static str,
     pub(crate) validate: Option<Validate>,
+    /// The key spaces that the service owns.
+    pub(crate) spaces: &'static [Space],
     handlers: HashMap<&'static str, Handler>,
     recover: Option<fn(&Store)>,
 }
@@ -46,6 +48,7 @@ impl Service {
             request_ids: RequestIdStyle::default(),
             internal_code: crate::failure::INTERNAL,
             validate: None,
+            spaces: &[],
             handlers: HashMap::new(),
             recover: None,
         }
@@ -66,6 +69,12 @@ impl Service {
     /// Checks every input with `validate` before its handler runs.
     pub(crate) fn validate(mut self, validate: Validate) -> Self {
         self.validate = Some(validate);
+        self
+    }
+
+    /// Names the key spaces that the service owns: with `--persist` they are kept or not.
+    pub(crate) fn spaces(mut self, spaces: &'static [Space]) -> Self {
+        self.spaces = spaces;
         self
     }
 
@@ -133,7 +142,7 @@ impl Service {
         self.handlers.contains_key(operation)
     }
 
-    /// Sweeps what a crash left.
+    /// Sweeps what a crash left, before the first request.
     pub(crate) fn recover_now(&self, store: &Store) {
         if let Some(recover) = self.recover {
             recover(store);
@@ -149,4 +158,10 @@ fn answer<O: Operation, E: Into<Failure>>(result: Result<O::Output, E>) -> Answe
 }
 
 /// The services that answer, by name.
-pub(crate) type Services = Vec<Arc<Service>>;
+pub(crate) type Services = Vec<Service>;
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.schema.name)
+    }
+}

@@ -64,6 +64,19 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether `service` answers.
+    pub(crate) fn answers(&self, service: &str) -> bool {
+        self.services.as_ref().is_none_or(|services| services.iter().any(|name| name == service))
+    }
+
+    /// Whether the state of `service` is kept.
+    pub(crate) fn keeps(&self, service: &str) -> bool {
+        let chosen = self.persist.as_ref().is_none_or(|services| services.iter().any(|name| name == service));
+        self.data_dir.is_some() && chosen
+    }
+}
+
 /// What the command line asks for.
 #[derive(Debug)]
 pub(crate) enum Command {

@@ -1,0 +1,127 @@
+//! The control plane: what is not AWS's. JSON under `/_cumulog/`, and the health
+//! checks that other emulators' users have in their scripts.
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::{
+    emulator::Emulator,
+    failure::with_causes,
+    http::{Request, Response},
+};
+
+/// Whether `path` is ours. A bucket's name cannot begin with an underscore.
+pub(crate) fn owns(request: &Request, signed: bool) -> bool {
+    request.path.starts_with("/_") || (request.path == "/health" && !signed && request.method != Method::PUT)
+}
+
+/// Answers a request to the control plane.
+pub(crate) async fn handle(emulator: &Emulator, request: &Request) -> Response {
+    let get = request.method == Method::GET || request.method == Method::HEAD;
+    match request.path.as_str() {
+        "/health" if get => simple_health(emulator),
+        "/_cumulog/health" if get => health(emulator),
+        "/_cumulog/info" if get => answer(StatusCode::OK, &info(emulator)),
+        "/_cumulog/reset" if request.method == Method::POST => reset(emulator).await,
+        "/_localstack/health" if get => answer(StatusCode::OK, &localstack_health(emulator)),
+        "/health" | "/_cumulog/health" | "/_cumulog/info" | "/_localstack/health" => method_not_allowed("GET, HEAD"),
+        "/_cumulog/reset" => method_not_allowed("POST"),
+        path => {
+            let message = format!("there is no {path}; see /_cumulog/info for what there is");
+            answer(StatusCode::NOT_FOUND, &json!({ "error": message }))
+        }
+    }
+}
+
+fn failure(emulator: &Emulator) -> Option<&'static str> {
+    let poisoned = emulator.world.store.status().poisoned;
+    poisoned.then_some("an earlier sync of the log failed: writes are refused until cumulog is restarted; reads go on")
+}
+
+fn simple_health(emulator: &Emulator) -> Response {
+    match failure(emulator) {
+        None => answer(StatusCode::OK, &json!({ "status": "healthy" })),
+        Some(error) => answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "failed", "error": error })),
+    }
+}
+
+fn health(emulator: &Emulator) -> Response {
+    let status = emulator.world.store.status();
+    let failed = failure(emulator);
+    let code = if failed.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let durability = emulator.settings.durability();
+    answer(
+        code,
+        &json!({
+            "status": if failed.is_some() { "failed" } else { "healthy" },
+            "error": failed,
+            "durability": crate::startup::durability_name(durability),
+            "survives": crate::startup::survives(durability),
+            "lsn": { "head": status.head.0, "published": status.published.0, "synced": status.synced.0 },
+        }),
+    )
+}
+
+fn info(emulator: &Emulator) -> Value {
+    let settings = &emulator.settings;
+    let services: serde_json::Map<_, _> = emulator
+        .services
+        .iter()
+        .map(|service| {
+            let operations = service.schema.operations.iter();
+            let (have, lack): (Vec<_>, Vec<_>) =
+                operations.map(|operation| operation.name).partition(|name| service.implements(name));
+            let persistent = settings.keeps(service.schema.name);
+            (
+                service.schema.name.to_owned(),
+                json!({ "persistent": persistent, "implemented": have, "not_implemented": lack }),
+            )
+        })
+        .collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+        "address": emulator.address.to_string(),
+        "data_dir": settings.data_dir,
+        "durability": crate::startup::durability_name(settings.durability()),
+        "survives": crate::startup::survives(settings.durability()),
+        "region": settings.region,
+        "recovered": emulator.recovered.as_ref().map(|recovered| recovered.to_json()),
+        "limits": { "request_bytes_max": settings.request_bytes_max, "object_bytes_max": settings.object_bytes_max },
+        "services": services,
+    })
+}
+
+fn localstack_health(emulator: &Emulator) -> Value {
+    let services: serde_json::Map<_, _> =
+        emulator.services.iter().map(|service| (service.schema.name.to_owned(), json!("running"))).collect();
+    json!({ "services": services, "edition": "cumulog", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// Empties all services in one transaction: a crash leaves all of it or none.
+async fn reset(emulator: &Emulator) -> Response {
+    let pending = emulator.world.store.reset();
+    let lsn = pending.lsn().map(|lsn| lsn.0);
+    match pending.await {
+        Ok(()) => answer(StatusCode::OK, &json!({ "status": "reset", "lsn": lsn })),
+        Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": with_causes(&error) })),
+    }
+}
+
+fn method_not_allowed(allowed: &'static str) -> Response {
+    let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": format!("only {allowed}") }));
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
+    response
+}
+
+fn answer(status: StatusCode, value: &Value) -> Response {
+    let mut text = serde_json::to_vec(value).expect("a JSON value can be written");
+    text.push(b'\n');
+    let mut response = Response::new(Bytes::from(text).into());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+}

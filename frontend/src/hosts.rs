@@ -1,0 +1,66 @@
+//! Virtual hosts: a bucket in the host name becomes the first segment of the path.
+
+/// Endpoints under which `<bucket>.` may stand, besides the regional forms.
+const SUFFIXES: &[&str] = &["s3.localhost.localstack.cloud", "s3.localhost", "s3.amazonaws.com", "localhost.localstack.cloud", "localhost"];
+
+/// The bucket that `host` (a `Host` header, port and all) names, if it does.
+///
+/// Known are `<bucket>.localhost`, `<bucket>.s3.localhost.localstack.cloud`,
+/// `<bucket>.s3.amazonaws.com` and `<bucket>.s3[.-]<region>.amazonaws.com`. Bucket
+/// names may themselves hold dots.
+pub(crate) fn bucket(host: &str) -> Option<&str> {
+    let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let bucket = SUFFIXES.iter().find_map(|suffix| before(host, suffix)).or_else(|| before_regional(host))?;
+    // `s3.localhost` and `s3.eu-west-1.localhost…` are endpoints, not buckets called s3.
+    let endpoint = bucket == "s3" || bucket.starts_with("s3.") || bucket.starts_with("s3-");
+    (!endpoint && !bucket.is_empty()).then_some(bucket)
+}
+
+fn before<'a>(host: &'a str, suffix: &str) -> Option<&'a str> {
+    let at = host.len().checked_sub(suffix.len())?;
+    let matches = host.is_char_boundary(at) && host[at..].eq_ignore_ascii_case(suffix);
+    matches.then(|| host[..at].strip_suffix('.')).flatten()
+}
+
+fn before_regional(host: &str) -> Option<&str> {
+    let endpoint = before(host, "amazonaws.com")?;
+    // The region is the last label or, in `s3-<region>`, a part of it.
+    let (rest, last) = endpoint.rsplit_once('.')?;
+    match last.strip_prefix("s3-") {
+        Some(_) => Some(rest),
+        None => before(rest, "s3").or_else(|| before(rest, "s3.dualstack")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket;
+
+    #[test]
+    fn buckets_are_found_in_hosts() {
+        let check = |host, expected| assert_eq!(bucket(host), expected, "{host}");
+        check("photos.localhost", Some("photos"));
+        check("photos.localhost:4566", Some("photos"));
+        check("my.photos.localhost:4566", Some("my.photos"));
+        check("photos.s3.localhost.localstack.cloud:4566", Some("photos"));
+        check("photos.s3.amazonaws.com", Some("photos"));
+        check("photos.s3.eu-west-1.amazonaws.com", Some("photos"));
+        check("photos.s3-eu-west-1.amazonaws.com", Some("photos"));
+        check("photos.s3.dualstack.eu-west-1.amazonaws.com", Some("photos"));
+        check("a.b.s3.eu-west-1.amazonaws.com", Some("a.b"));
+        check("Photos.LOCALHOST", Some("Photos"));
+
+        check("localhost:4566", None);
+        check("127.0.0.1:4566", None);
+        check("s3.localhost", None);
+        check("s3.amazonaws.com", None);
+        check("s3.eu-west-1.amazonaws.com", None);
+        check("s3-eu-west-1.amazonaws.com", None);
+        check("s3.localhost.localstack.cloud:4566", None);
+        check("s3.eu-west-1.localhost.localstack.cloud", None);
+        check("sqs.eu-west-1.amazonaws.com", None);
+        check("example.com", None);
+        check("", None);
+        check(":", None);
+    }
+}

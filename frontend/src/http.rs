@@ -1,0 +1,177 @@
+//! Requests and answers as the rest of the program sees them: bodies with limits.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use cumulog_shape::{ByteStream, StreamError};
+use futures_util::Stream;
+use http::{HeaderMap, Method};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+
+/// A request whose body has not been read.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// As it came: still percent-encoded.
+    pub(crate) path: String,
+    /// As it came, without the `?`.
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Incoming,
+}
+
+impl Request {
+    pub(crate) fn new(request: hyper::Request<Incoming>) -> Self {
+        let (parts, body) = request.into_parts();
+        Self {
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().map(str::to_owned),
+            // An absolute URI names the host as well; the header is what clients sign.
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    /// The value of header `name`, if it is there once and is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The value of the query parameter `name`, percent-decoded.
+    pub(crate) fn query_value(&self, name: &str) -> Option<String> {
+        query_value(self.query.as_deref()?, name)
+    }
+}
+
+/// The value of the parameter `name` in a query string or form, percent-decoded.
+pub(crate) fn query_value(form: &str, name: &str) -> Option<String> {
+    let value = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+    let value = value.replace('+', " ");
+    Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned())
+}
+
+/// A body longer than its limit, or one that broke off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the request body is longer than {bytes_max} bytes")]
+    TooLong { bytes_max: usize },
+    #[error("the request body broke off")]
+    Broken(#[source] hyper::Error),
+}
+
+/// Reads a body of at most `bytes_max` bytes into memory.
+///
+/// Memory grows with what arrives, never with what `Content-Length` announces. A body
+/// in one piece, as small ones are, is not copied.
+pub(crate) async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > bytes_max {
+        return Err(BodyError::TooLong { bytes_max });
+    }
+    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(second) = next_data(&mut body).await? else {
+        return if first.len() > bytes_max { Err(BodyError::TooLong { bytes_max }) } else { Ok(first) };
+    };
+    let mut whole = BytesMut::from(first);
+    whole.extend_from_slice(&second);
+    while let Some(data) = next_data(&mut body).await? {
+        if whole.len() + data.len() > bytes_max {
+            return Err(BodyError::TooLong { bytes_max });
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+/// A request body as the stream of its chunks.
+pub(crate) struct Chunks(pub(crate) Incoming);
+
+impl Stream for Chunks {
+    type Item = Result<Bytes, StreamError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match ready!(Pin::new(&mut self.0).poll_frame(context)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(Box::new(BodyError::Broken(error))))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The body of an answer.
+pub(crate) enum Body {
+    Whole(Option<Bytes>),
+    Stream { chunks: Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>>, bytes: Option<u64> },
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Body::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
+    }
+}
+
+impl From<ByteStream> for Body {
+    fn from(mut stream: ByteStream) -> Self {
+        match (stream.take_bytes(), stream.length()) {
+            (Some(bytes), _) => bytes.into(),
+            (None, Some(0)) => Body::Whole(None),
+            (None, bytes) => Body::Stream { chunks: Box::pin(stream.into_stream()), bytes },
+        }
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = StreamError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        match self.get_mut() {
+            Body::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            // An error here closes the connection: the client sees a short body, never a wrong one.
+            Body::Stream { chunks, .. } => {
+                let chunk = ready!(chunks.as_mut().poll_next(context));
+                Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Body::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Body::Stream { bytes: Some(bytes), .. } => SizeHint::with_exact(*bytes),
+            Body::Stream { bytes: None, .. } => SizeHint::default(),
+        }
+    }
+}
+
+/// An answer.
+pub(crate) type Response = hyper::Response<Body>;

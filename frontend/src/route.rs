@@ -1,0 +1,204 @@
+//! Which service a request is for, which protocol it speaks, which operation it names.
+//!
+//! The strongest sign wins: the credential scope's service, then `X-Amz-Target`, the
+//! path of Smithy RPC v2, the query protocol's `Action`, the host's first label; what
+//! is left is S3. What is unknown is answered by its own name, in the protocol that
+//! the request seems to speak, never as a bucket that does not exist.
+
+use cumulog_shape::Protocol;
+use http::{HeaderMap, Method};
+
+use crate::{
+    failure::Failure,
+    http::query_value,
+    service::{Service, Services},
+    sigv4::Credential,
+};
+
+/// The signs of a request.
+pub(crate) struct Signs<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) credential: Option<&'a Credential>,
+    /// The body, when it is a form and was read to find the service.
+    pub(crate) form: Option<&'a str>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) protocol: Protocol,
+}
+
+/// A request that goes nowhere, and the protocol that its failure is written in.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) protocol: Protocol,
+    pub(crate) failure: Failure,
+}
+
+impl<'a> Signs<'a> {
+    fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// `(prefix, operation)` of `X-Amz-Target`.
+    pub(crate) fn target(&self) -> Option<(&'a str, &'a str)> {
+        self.header("x-amz-target")?.rsplit_once('.')
+    }
+
+    /// `(service, operation)` of a Smithy RPC v2 path.
+    pub(crate) fn smithy_path(&self) -> Option<(&'a str, &'a str)> {
+        let (service, operation) = self.path.strip_prefix("/service/")?.split_once("/operation/")?;
+        Some((service, operation)).filter(|_| !operation.contains('/'))
+    }
+
+    fn speaks_cbor(&self) -> bool {
+        self.header("smithy-protocol") == Some("rpc-v2-cbor")
+    }
+
+    /// Whether the body is a form, in which a query protocol's `Action` may stand.
+    pub(crate) fn has_form(&self) -> bool {
+        self.method == Method::POST
+            && self.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+    }
+
+    /// The query protocol's `Action`.
+    pub(crate) fn action(&self) -> Option<String> {
+        self.parameter("Action")
+    }
+
+    fn parameter(&self, name: &str) -> Option<String> {
+        let find = |form: Option<&str>| query_value(form?, name);
+        find(self.form).or_else(|| find(self.query))
+    }
+
+    /// Whether only the form can tell the service: it must be read before [`find`].
+    pub(crate) fn needs_form(&self) -> bool {
+        self.credential.is_none() && self.has_form() && self.target().is_none() && !self.speaks_cbor()
+    }
+
+    /// The protocol that the request seems to speak, whoever it is for.
+    fn protocol(&self) -> Option<Protocol> {
+        if self.speaks_cbor() {
+            return Some(Protocol::Cbor);
+        }
+        let kind = self.header("content-type").unwrap_or("");
+        if kind.starts_with("application/x-amz-json-1.1") {
+            Some(Protocol::Json11)
+        } else if kind.starts_with("application/x-amz-json") || self.target().is_some() {
+            Some(Protocol::Json10)
+        } else if self.has_form() || self.action().is_some() {
+            Some(Protocol::Query)
+        } else {
+            None
+        }
+    }
+}
+
+/// Finds the service and protocol of a request.
+pub(crate) fn find<'a>(services: &'a Services, signs: &Signs<'_>) -> Result<Route<'a>, Lost> {
+    let protocol = signs.protocol();
+    let service = find_service(services, signs).map_err(|failure| {
+        let protocol = protocol.unwrap_or(Protocol::RestXml);
+        Lost { protocol, failure }
+    })?;
+    let rest = service.schema.protocols.iter().copied().find(|p| matches!(p, Protocol::RestXml | Protocol::RestJson));
+    // A REST service binds any body, a form too; all others need a sign of their protocol.
+    let protocol = rest.or(protocol).unwrap_or(service.schema.protocols[0]);
+    Ok(Route { service, protocol })
+}
+
+fn find_service<'a>(services: &'a Services, signs: &Signs<'_>) -> Result<&'a Service, Failure> {
+    let by = |test: &dyn Fn(&Service) -> bool| services.iter().find(|service| test(service));
+    if let Some(credential) = signs.credential.filter(|credential| !credential.service.is_empty()) {
+        let prefix = signs.target().map(|(prefix, _)| prefix);
+        let scope = credential.service.as_str();
+        return by(&|service| service.schema.signing_name == scope && service.schema.target_prefix == prefix)
+            .or_else(|| by(&|service| service.schema.signing_name == scope))
+            .ok_or_else(|| unknown_service(services, scope, signs));
+    }
+    if let Some((prefix, _)) = signs.target() {
+        return by(&|service| service.schema.target_prefix == Some(prefix))
+            .ok_or_else(|| unknown_service(services, prefix, signs));
+    }
+    if signs.speaks_cbor() {
+        let (name, _) = signs.smithy_path().ok_or_else(unknown_path)?;
+        return by(&|service| is_called(service, name)).ok_or_else(|| unknown_service(services, name, signs));
+    }
+    if let Some(action) = signs.action() {
+        let version = signs.parameter("Version");
+        let fits = |service: &Service| {
+            service.schema.speaks(Protocol::Query)
+                && service.schema.operation(&action).is_some()
+                && version.as_deref().is_none_or(|version| version == service.schema.api_version)
+        };
+        return by(&fits).ok_or_else(|| unknown_action(&action, version.as_deref()));
+    }
+    let host_label = signs.header("host").and_then(|host| host.split('.').next()).unwrap_or("");
+    by(&|service| service.schema.endpoint_prefix == host_label)
+        .or_else(|| by(&|service| service.schema.name == "s3"))
+        .ok_or_else(|| unknown_service(services, "s3", signs))
+}
+
+/// Whether Smithy RPC v2 calls `service` by `name`.
+pub(crate) fn is_called(service: &Service, name: &str) -> bool {
+    service.schema.target_prefix == Some(name) || service.schema.id.replace(' ', "") == name
+}
+
+fn unknown_service(services: &Services, name: &str, signs: &Signs<'_>) -> Failure {
+    let operation = signs.target().or(signs.smithy_path()).map(|(_, operation)| operation.to_owned());
+    let asked = match operation.or_else(|| signs.action()) {
+        Some(operation) => format!("{name}.{operation}"),
+        None => name.to_owned(),
+    };
+    let answering: Vec<_> = services.iter().map(|service| service.schema.name).collect();
+    let message = format!("cumulog does not answer for {asked}; it answers for {}", answering.join(", "));
+    Failure::sender("NotImplemented", 501, message)
+}
+
+fn unknown_action(action: &str, version: Option<&str>) -> Failure {
+    let message = match version {
+        Some(version) => format!("Could not find operation {action} for version {version}"),
+        None => format!("The action {action} is not valid for this endpoint."),
+    };
+    Failure::sender("InvalidAction", 400, message)
+}
+
+fn unknown_path() -> Failure {
+    Failure::sender("UnknownOperationException", 404, "The path is not /service/{service}/operation/{operation}.")
+}
+
+/// The operation that a request to an RPC service names.
+pub(crate) fn operation_name(route: Route<'_>, signs: &Signs<'_>) -> Result<String, Failure> {
+    let schema = route.service.schema;
+    let named = match route.protocol {
+        Protocol::Cbor => signs.smithy_path().map(|(_, operation)| operation.to_owned()),
+        Protocol::Query | Protocol::Ec2 => signs.action(),
+        _ => signs
+            .target()
+            .filter(|(prefix, _)| schema.target_prefix == Some(prefix))
+            .map(|(_, operation)| operation.to_owned()),
+    };
+    match (named, route.protocol) {
+        (Some(name), _) if schema.operation(&name).is_some() => Ok(name),
+        (None, Protocol::Query | Protocol::Ec2) => {
+            Err(Failure::sender("MissingAction", 400, "The request must contain the parameter Action"))
+        }
+        (Some(name), Protocol::Query | Protocol::Ec2) => Err(unknown_action(&name, Some(schema.api_version))),
+        (named, _) => {
+            let named = named.or_else(|| signs.header("x-amz-target").map(str::to_owned)).unwrap_or_default();
+            let message = format!("{} has no operation `{named}`", schema.id);
+            Err(Failure::sender("UnknownOperationException", 400, message))
+        }
+    }
+}
+
+/// What an operation is answered that the model has and we do not.
+pub(crate) fn not_implemented(service: &Service, operation: &str) -> Failure {
+    let message = format!("cumulog does not implement {}.{operation}", service.schema.name);
+    Failure::sender("NotImplemented", 501, message)
+}

@@ -1,0 +1,125 @@
+//! Streamed request bodies: what arrives, unframed and verified as it passes.
+//!
+//! A body is never held whole. Its errors (broken framing, a checksum or hash that is
+//! not its own, a client that went away) come out of the stream as [`Failure`]s, after
+//! the bytes and before the end, so a handler that has seen the end has seen a body
+//! that is right.
+
+use bytes::Bytes;
+use cumulog_shape::{ByteStream, StreamError};
+use futures_util::{StreamExt as _, stream};
+use http::HeaderMap;
+use hyper::body::{Body as _, Incoming};
+
+use crate::{
+    checksum::{Algorithm, Hasher},
+    chunked::{ChunkError, ChunkedDecoder, Framing, Step},
+    failure::Failure,
+    http::{BodyError, Chunks},
+};
+
+/// The body of a request whose operation takes a stream.
+///
+/// # Errors
+///
+/// The headers announce a framing that does not exist.
+pub(crate) fn open(headers: &HeaderMap, body: Incoming) -> Result<ByteStream, Failure> {
+    let bytes = body.size_hint().exact();
+    let chunks = Chunks(body);
+    match Framing::from_headers(headers)? {
+        Some(framing) => {
+            let bytes = framing.decoded_bytes;
+            Ok(ByteStream::new(unframed(chunks, ChunkedDecoder::new(framing)), Some(bytes)))
+        }
+        None => match payload_hash(headers) {
+            Some(expected) => Ok(ByteStream::new(hashed(chunks, expected), bytes)),
+            None => Ok(ByteStream::new(chunks, bytes)),
+        },
+    }
+}
+
+/// The checksum that a trailer will carry, to be stored with the object.
+pub(crate) fn trailing_checksum(headers: &HeaderMap) -> Option<Algorithm> {
+    let framing = Framing::from_headers(headers).ok()??;
+    framing.trailers.first().copied()
+}
+
+type Parts = Result<Bytes, StreamError>;
+
+/// The data of an `aws-chunked` body.
+fn unframed(chunks: Chunks, decoder: ChunkedDecoder) -> impl futures_util::Stream<Item = Parts> + Send {
+    let state = (chunks, decoder, Bytes::new());
+    stream::try_unfold(Some(state), |state| async move {
+        let Some((mut chunks, mut decoder, mut arrived)) = state else { return Ok(None) };
+        loop {
+            match decoder.feed(&mut arrived).map_err(boxed)? {
+                Step::Data(data) => return Ok(Some((data, Some((chunks, decoder, arrived))))),
+                Step::More => match chunks.next().await {
+                    Some(chunk) => arrived = chunk?,
+                    None => {
+                        decoder.finish().map_err(boxed)?;
+                        return Ok(None);
+                    }
+                },
+            }
+        }
+    })
+}
+
+fn boxed(error: ChunkError) -> StreamError {
+    Box::new(Failure::from(error))
+}
+
+impl From<ChunkError> for Failure {
+    fn from(error: ChunkError) -> Self {
+        let failure = Failure::sender(error.code(), error.status(), error.to_string());
+        Failure { fields: error.fields(), ..failure }
+    }
+}
+
+/// `x-amz-content-sha256`, when it is a hash and not the name of a framing.
+fn payload_hash(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("x-amz-content-sha256")?.to_str().ok()?;
+    let is_hash = value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| value.to_ascii_lowercase())
+}
+
+/// A body whose hash the request has signed.
+fn hashed(chunks: Chunks, expected: String) -> impl futures_util::Stream<Item = Parts> + Send {
+    let state = (chunks, Algorithm::Sha256.hasher(), expected);
+    stream::try_unfold(state, |(mut chunks, mut hasher, expected)| async move {
+        match chunks.next().await {
+            Some(chunk) => {
+                let chunk = chunk?;
+                hasher.update(&chunk);
+                Ok(Some((chunk, (chunks, hasher, expected))))
+            }
+            None => check_hash(hasher, expected).map(|()| None).map_err(Into::into),
+        }
+    })
+}
+
+fn check_hash(hasher: Hasher, expected: String) -> Result<(), Failure> {
+    let computed = hasher.finish().hex();
+    if computed == expected {
+        return Ok(());
+    }
+    let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+    Err(Failure::sender("XAmzContentSHA256Mismatch", 400, message)
+        .with("ClientComputedContentSHA256", expected)
+        .with("S3ComputedContentSHA256", computed))
+}
+
+/// What a stream's error is to the client.
+impl From<StreamError> for Failure {
+    fn from(error: StreamError) -> Self {
+        match error.downcast::<Failure>() {
+            Ok(failure) => *failure,
+            Err(error) if error.is::<BodyError>() => {
+                let message = "You did not provide the number of bytes specified by the Content-Length HTTP header";
+                Failure::sender("IncompleteBody", 400, message)
+            }
+            Err(error) => Failure::internal(error.to_string()),
+        }
+    }
+}
