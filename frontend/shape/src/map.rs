@@ -68,6 +68,23 @@ impl<T> Map<T> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// Entries in order, with values to change.
+    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&str, &mut T)> + ExactSizeIterator {
+        self.0
+            .iter_mut()
+            .map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Adds an entry whose key the caller knows to be new, in constant time.
+    pub fn append(&mut self, key: String, value: T) {
+        self.0.push((key, value));
+    }
+
+    /// An empty map with room for `entries`.
+    pub fn with_capacity(entries: usize) -> Self {
+        Map(Vec::with_capacity(entries))
+    }
+
     /// Keys in order.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
         self.0.iter().map(|(key, _)| key.as_str())
