@@ -133,16 +133,19 @@ class Cumulog:
             command += ["--durability", self.durability]
         return command
 
-    def start(self) -> "Cumulog":
-        """Starts the binary and waits for the address that it prints."""
+    def spawn(self) -> None:
+        """Starts the binary without waiting for it to be ready."""
         assert not self.running, "already started"
         self._log.seek(0)
         self._log.truncate()
-        log = open(self._log.name, "ab")
-        with log:
+        with open(self._log.name, "ab") as log:
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env
             )
+
+    def start(self) -> "Cumulog":
+        """Starts the binary and waits for the address that it prints."""
+        self.spawn()
         deadline = time.monotonic() + START_SECONDS_MAX
         while not (address := re.search(r"http://[^\s:/]+:(\d+)", self.log)):
             if self.process.poll() is not None:
