@@ -101,7 +101,9 @@ impl Call {
 
     /// The LSN that this call committed at.
     pub(crate) fn lsn(&self) -> Option<Lsn> {
-        Some(self.lsn.load(Ordering::Relaxed)).filter(|lsn| *lsn > 0).map(Lsn)
+        Some(self.lsn.load(Ordering::Relaxed))
+            .filter(|lsn| *lsn > 0)
+            .map(Lsn)
     }
 
     /// The store, for what spans transactions: streamed bodies.
@@ -127,8 +129,12 @@ impl Call {
     /// The service's own state in memory; made when first asked for.
     pub(crate) fn state<T: Any + Send + Sync + Default>(&self) -> Arc<T> {
         let mut scratch = self.world.scratch.lock();
-        let state = scratch.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
-        Arc::clone(state).downcast().expect("the map holds each type under its own id")
+        let state = scratch
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Arc::new(T::default()));
+        Arc::clone(state)
+            .downcast()
+            .expect("the map holds each type under its own id")
     }
 
     /// Ends when the server begins to stop: a long wait should then answer at once.

@@ -33,7 +33,9 @@ pub(crate) struct SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let now_ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
         let latest_ms = self.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
         Timestamp(now_ms.max(latest_ms))

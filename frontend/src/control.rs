@@ -13,7 +13,8 @@ use crate::{
 
 /// Whether `path` is ours. A bucket's name cannot begin with an underscore.
 pub(crate) fn owns(request: &Request, signed: bool) -> bool {
-    request.path.starts_with("/_") || (request.path == "/health" && !signed && request.method != Method::PUT)
+    request.path.starts_with("/_")
+        || (request.path == "/health" && !signed && request.method != Method::PUT)
 }
 
 /// Answers a request to the control plane.
@@ -25,7 +26,9 @@ pub(crate) async fn handle(emulator: &Emulator, request: &Request) -> Response {
         "/_cumulog/info" if get => answer(StatusCode::OK, &info(emulator)),
         "/_cumulog/reset" if request.method == Method::POST => reset(emulator).await,
         "/_localstack/health" if get => answer(StatusCode::OK, &localstack_health(emulator)),
-        "/health" | "/_cumulog/health" | "/_cumulog/info" | "/_localstack/health" => method_not_allowed("GET, HEAD"),
+        "/health" | "/_cumulog/health" | "/_cumulog/info" | "/_localstack/health" => {
+            method_not_allowed("GET, HEAD")
+        }
         "/_cumulog/reset" => method_not_allowed("POST"),
         path => {
             let message = format!("there is no {path}; see /_cumulog/info for what there is");
@@ -42,14 +45,21 @@ fn failure(emulator: &Emulator) -> Option<&'static str> {
 fn simple_health(emulator: &Emulator) -> Response {
     match failure(emulator) {
         None => answer(StatusCode::OK, &json!({ "status": "healthy" })),
-        Some(error) => answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "failed", "error": error })),
+        Some(error) => answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({ "status": "failed", "error": error }),
+        ),
     }
 }
 
 fn health(emulator: &Emulator) -> Response {
     let status = emulator.world.store.status();
     let failed = failure(emulator);
-    let code = if failed.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let code = if failed.is_some() {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
     let durability = emulator.settings.durability();
     answer(
         code,
@@ -70,8 +80,9 @@ fn info(emulator: &Emulator) -> Value {
         .iter()
         .map(|service| {
             let operations = service.schema.operations.iter();
-            let (have, lack): (Vec<_>, Vec<_>) =
-                operations.map(|operation| operation.name).partition(|name| service.implements(name));
+            let (have, lack): (Vec<_>, Vec<_>) = operations
+                .map(|operation| operation.name)
+                .partition(|name| service.implements(name));
             let persistent = settings.keeps(service.schema.name);
             (
                 service.schema.name.to_owned(),
@@ -94,8 +105,11 @@ fn info(emulator: &Emulator) -> Value {
 }
 
 fn localstack_health(emulator: &Emulator) -> Value {
-    let services: serde_json::Map<_, _> =
-        emulator.services.iter().map(|service| (service.schema.name.to_owned(), json!("running"))).collect();
+    let services: serde_json::Map<_, _> = emulator
+        .services
+        .iter()
+        .map(|service| (service.schema.name.to_owned(), json!("running")))
+        .collect();
     json!({ "services": services, "edition": "cumulog", "version": env!("CARGO_PKG_VERSION") })
 }
 
@@ -105,13 +119,21 @@ async fn reset(emulator: &Emulator) -> Response {
     let lsn = pending.lsn().map(|lsn| lsn.0);
     match pending.await {
         Ok(()) => answer(StatusCode::OK, &json!({ "status": "reset", "lsn": lsn })),
-        Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": with_causes(&error) })),
+        Err(error) => answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &json!({ "error": with_causes(&error) }),
+        ),
     }
 }
 
 fn method_not_allowed(allowed: &'static str) -> Response {
-    let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": format!("only {allowed}") }));
-    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
+    let mut response = answer(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &json!({ "error": format!("only {allowed}") }),
+    );
+    response
+        .headers_mut()
+        .insert(header::ALLOW, header::HeaderValue::from_static(allowed));
     response
 }
 
@@ -120,8 +142,9 @@ fn answer(status: StatusCode, value: &Value) -> Response {
     text.push(b'\n');
     let mut response = Response::new(Bytes::from(text).into());
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
     response
 }

@@ -18,7 +18,9 @@ pub(crate) enum Verdict {
 
 /// Judges a request by its origin.
 pub(crate) fn judge(method: &Method, headers: &HeaderMap) -> Verdict {
-    let Some(origin) = headers.get(header::ORIGIN) else { return Verdict::Pass };
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Verdict::Pass;
+    };
     if !origin.to_str().is_ok_and(is_local) {
         let text = "cumulog answers web pages of this machine only\n";
         let mut response = Response::new(text.as_bytes().to_vec().into());
@@ -32,29 +34,40 @@ pub(crate) fn judge(method: &Method, headers: &HeaderMap) -> Verdict {
     allow(origin, response.headers_mut());
     let wanted = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let wanted = wanted.unwrap_or(HeaderValue::from_static("*"));
-    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
+    response
+        .headers_mut()
+        .insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
     let methods = HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS");
-    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    response
+        .headers_mut()
+        .insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
     Verdict::Answer(response)
 }
 
 /// Lets a page of `origin` read the answer.
 pub(crate) fn allow(origin: &HeaderValue, answer: &mut HeaderMap) {
     answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
+    answer.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("*"),
+    );
     answer.insert(header::VARY, HeaderValue::from_static("Origin"));
 }
 
 /// Whether an origin is this machine, whatever the scheme and port.
 fn is_local(origin: &str) -> bool {
-    let Some((_, authority)) = origin.split_once("://") else { return false };
+    let Some((_, authority)) = origin.split_once("://") else {
+        return false;
+    };
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),
         None => authority.split(':').next(),
     };
     let host = host.unwrap_or("");
-    host == "localhost" || host.ends_with(".localhost") || host == "::1" || host.starts_with("127.")
-        && host.split('.').all(|part| part.parse::<u8>().is_ok())
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host == "::1"
+        || host.starts_with("127.") && host.split('.').all(|part| part.parse::<u8>().is_ok())
 }
 
 #[cfg(test)]

@@ -42,7 +42,15 @@ pub(crate) struct Recovered {
 
 impl Recovered {
     pub(crate) fn to_json(&self) -> Value {
-        let Recovery { lsn, records, bytes, epoch, clean, torn, .. } = &self.recovery;
+        let Recovery {
+            lsn,
+            records,
+            bytes,
+            epoch,
+            clean,
+            torn,
+            ..
+        } = &self.recovery;
         let torn = torn
             .as_ref()
             .map(|torn| json!({ "path": torn.path, "offset": torn.offset, "bytes": torn.bytes }));
@@ -59,18 +67,25 @@ impl Recovered {
 }
 
 /// Opens the state that `settings` ask for: a data directory, or memory.
-pub(crate) fn open(settings: &Settings, services: &[Service]) -> Result<(Store, Option<Recovered>), engine::Error> {
+pub(crate) fn open(
+    settings: &Settings,
+    services: &[Service],
+) -> Result<(Store, Option<Recovered>), engine::Error> {
     let ephemeral_spaces: Vec<Space> = services
         .iter()
         .filter(|service| !settings.keeps(service.schema.name))
         .flat_map(|service| service.spaces.iter().copied())
         .collect();
-    let options = Options { durability: settings.durability(), ephemeral_spaces, ..Options::default() };
+    let options = Options {
+        durability: settings.durability(),
+        ephemeral_spaces,
+        ..Options::default()
+    };
     let Some(directory) = &settings.data_dir else {
         return Ok((Store::ephemeral(options), None));
     };
     let started = Instant::now();
-    let (store, recovery) = Store::open(Arc::new(disk::Real), directory, options)?;
+    let (store, recovery) = Store::open(Arc::new(disk::Real::new()), directory, options)?;
     let took = started.elapsed();
     Ok((store, Some(Recovered { recovery, took })))
 }
@@ -99,6 +114,14 @@ impl Emulator {
             scratch: Mutex::new(HashMap::new()),
         };
         let routers = Routers::new(&services);
-        Self { settings, address, services, routers, world: Arc::new(world), log, recovered }
+        Self {
+            settings,
+            address,
+            services,
+            routers,
+            world: Arc::new(world),
+            log,
+            recovered,
+        }
     }
 }

@@ -39,7 +39,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// The request's fault.
-    pub(crate) fn sender(code: impl Into<Cow<'static, str>>, status: u16, message: impl Into<String>) -> Self {
+    pub(crate) fn sender(
+        code: impl Into<Cow<'static, str>>,
+        status: u16,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             code: code.into(),
             status,
@@ -54,7 +58,10 @@ impl Failure {
 
     /// Our fault, status 500, under the service's own code for that.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self { fault: Fault::Receiver, ..Self::sender(INTERNAL, 500, message) }
+        Self {
+            fault: Fault::Receiver,
+            ..Self::sender(INTERNAL, 500, message)
+        }
     }
 
     /// Adds an element to an XML error.

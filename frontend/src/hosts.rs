@@ -1,7 +1,13 @@
 //! Virtual hosts: a bucket in the host name becomes the first segment of the path.
 
 /// Endpoints under which `<bucket>.` may stand, besides the regional forms.
-const SUFFIXES: &[&str] = &["s3.localhost.localstack.cloud", "s3.localhost", "s3.amazonaws.com", "localhost.localstack.cloud", "localhost"];
+const SUFFIXES: &[&str] = &[
+    "s3.localhost.localstack.cloud",
+    "s3.localhost",
+    "s3.amazonaws.com",
+    "localhost.localstack.cloud",
+    "localhost",
+];
 
 /// The bucket that `host` (a `Host` header, port and all) names, if it does.
 ///
@@ -10,7 +16,10 @@ const SUFFIXES: &[&str] = &["s3.localhost.localstack.cloud", "s3.localhost", "s3
 /// names may themselves hold dots.
 pub(crate) fn bucket(host: &str) -> Option<&str> {
     let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let bucket = SUFFIXES.iter().find_map(|suffix| before(host, suffix)).or_else(|| before_regional(host))?;
+    let bucket = SUFFIXES
+        .iter()
+        .find_map(|suffix| before(host, suffix))
+        .or_else(|| before_regional(host))?;
     // `s3.localhost` and `s3.eu-west-1.localhost…` are endpoints, not buckets called s3.
     let endpoint = bucket == "s3" || bucket.starts_with("s3.") || bucket.starts_with("s3-");
     (!endpoint && !bucket.is_empty()).then_some(bucket)
@@ -46,7 +55,10 @@ mod tests {
         check("photos.s3.amazonaws.com", Some("photos"));
         check("photos.s3.eu-west-1.amazonaws.com", Some("photos"));
         check("photos.s3-eu-west-1.amazonaws.com", Some("photos"));
-        check("photos.s3.dualstack.eu-west-1.amazonaws.com", Some("photos"));
+        check(
+            "photos.s3.dualstack.eu-west-1.amazonaws.com",
+            Some("photos"),
+        );
         check("a.b.s3.eu-west-1.amazonaws.com", Some("a.b"));
         check("Photos.LOCALHOST", Some("Photos"));
 

@@ -49,9 +49,15 @@ impl Request {
 
 /// The value of the parameter `name` in a query string or form, percent-decoded.
 pub(crate) fn query_value(form: &str, name: &str) -> Option<String> {
-    let value = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+    let value = form
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
     let value = value.replace('+', " ");
-    Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned())
+    Some(
+        percent_encoding::percent_decode_str(&value)
+            .decode_utf8_lossy()
+            .into_owned(),
+    )
 }
 
 /// A body longer than its limit, or one that broke off.
@@ -72,9 +78,15 @@ pub(crate) async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Byte
     if announced > bytes_max {
         return Err(BodyError::TooLong { bytes_max });
     }
-    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(first) = next_data(&mut body).await? else {
+        return Ok(Bytes::new());
+    };
     let Some(second) = next_data(&mut body).await? else {
-        return if first.len() > bytes_max { Err(BodyError::TooLong { bytes_max }) } else { Ok(first) };
+        return if first.len() > bytes_max {
+            Err(BodyError::TooLong { bytes_max })
+        } else {
+            Ok(first)
+        };
     };
     let mut whole = BytesMut::from(first);
     whole.extend_from_slice(&second);
@@ -106,7 +118,9 @@ impl Stream for Chunks {
         loop {
             match ready!(Pin::new(&mut self.0).poll_frame(context)) {
                 None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(Box::new(BodyError::Broken(error))))),
+                Some(Err(error)) => {
+                    return Poll::Ready(Some(Err(Box::new(BodyError::Broken(error)))));
+                }
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Poll::Ready(Some(Ok(data)));
@@ -120,7 +134,10 @@ impl Stream for Chunks {
 /// The body of an answer.
 pub(crate) enum Body {
     Whole(Option<Bytes>),
-    Stream { chunks: Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>>, bytes: Option<u64> },
+    Stream {
+        chunks: Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>>,
+        bytes: Option<u64>,
+    },
 }
 
 impl From<Vec<u8>> for Body {
@@ -140,7 +157,10 @@ impl From<ByteStream> for Body {
         match (stream.take_bytes(), stream.length()) {
             (Some(bytes), _) => bytes.into(),
             (None, Some(0)) => Body::Whole(None),
-            (None, bytes) => Body::Stream { chunks: Box::pin(stream.into_stream()), bytes },
+            (None, bytes) => Body::Stream {
+                chunks: Box::pin(stream.into_stream()),
+                bytes,
+            },
         }
     }
 }
@@ -149,7 +169,10 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = StreamError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
         match self.get_mut() {
             Body::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             // An error here closes the connection: the client sees a short body, never a wrong one.
@@ -166,8 +189,12 @@ impl hyper::body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Body::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Body::Stream { bytes: Some(bytes), .. } => SizeHint::with_exact(*bytes),
+            Body::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Body::Stream {
+                bytes: Some(bytes), ..
+            } => SizeHint::with_exact(*bytes),
             Body::Stream { bytes: None, .. } => SizeHint::default(),
         }
     }

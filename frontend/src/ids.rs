@@ -41,10 +41,11 @@ impl dyn Random + '_ {
     pub(crate) fn hex(&self, bytes: usize) -> String {
         let mut raw = vec![0; bytes];
         self.fill(&mut raw);
-        raw.iter().fold(String::with_capacity(bytes * 2), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a String takes all that is written");
-            text
-        })
+        raw.iter()
+            .fold(String::with_capacity(bytes * 2), |mut text, byte| {
+                write!(text, "{byte:02x}").expect("a String takes all that is written");
+                text
+            })
     }
 
     /// `length` characters of `A-Z0-9`, as AWS uses them in ids that people read.
@@ -52,7 +53,9 @@ impl dyn Random + '_ {
         const ALPHABET: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
         let mut raw = vec![0; length];
         self.fill(&mut raw);
-        raw.iter().map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+        raw.iter()
+            .map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()]))
+            .collect()
     }
 }
 

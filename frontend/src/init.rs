@@ -17,7 +17,9 @@ use crate::{
 
 /// Starts the scripts of the init folder, if there is one.
 pub(crate) fn start(emulator: &Arc<Emulator>) {
-    let Some(directory) = emulator.settings.init_dir.clone() else { return };
+    let Some(directory) = emulator.settings.init_dir.clone() else {
+        return;
+    };
     let log = emulator.log.clone();
     let endpoint = format!("http://{}", emulator.address);
     let spawned = thread::Builder::new().name("init".into()).spawn({
@@ -25,7 +27,10 @@ pub(crate) fn start(emulator: &Arc<Emulator>) {
         move || run_all(&directory, &endpoint, &log)
     });
     if let Err(error) = spawned {
-        log.line(Level::Error, format_args!("msg=\"cannot start the init scripts\" error={error:?}"));
+        log.line(
+            Level::Error,
+            format_args!("msg=\"cannot start the init scripts\" error={error:?}"),
+        );
     }
 }
 
@@ -33,16 +38,36 @@ fn run_all(directory: &Path, endpoint: &str, log: &Log) {
     let scripts = match scripts(directory) {
         Ok(scripts) => scripts,
         Err(error) => {
-            log.line(Level::Error, format_args!("msg=\"cannot read the init folder\" path={directory:?} error={error:?}"));
+            log.line(
+                Level::Error,
+                format_args!(
+                    "msg=\"cannot read the init folder\" path={directory:?} error={error:?}"
+                ),
+            );
             return;
         }
     };
     for script in scripts {
-        let status = Command::new("sh").arg(&script).env("AWS_ENDPOINT_URL", endpoint).status();
+        let status = Command::new("sh")
+            .arg(&script)
+            .env("AWS_ENDPOINT_URL", endpoint)
+            .status();
         match status {
-            Ok(status) if status.success() => log.line(Level::Info, format_args!("msg=\"init script ran\" path={script:?}")),
-            Ok(status) => log.line(Level::Error, format_args!("msg=\"init script failed\" path={script:?} status={:?}", status.to_string())),
-            Err(error) => log.line(Level::Error, format_args!("msg=\"cannot run init script\" path={script:?} error={error:?}")),
+            Ok(status) if status.success() => log.line(
+                Level::Info,
+                format_args!("msg=\"init script ran\" path={script:?}"),
+            ),
+            Ok(status) => log.line(
+                Level::Error,
+                format_args!(
+                    "msg=\"init script failed\" path={script:?} status={:?}",
+                    status.to_string()
+                ),
+            ),
+            Err(error) => log.line(
+                Level::Error,
+                format_args!("msg=\"cannot run init script\" path={script:?} error={error:?}"),
+            ),
         }
     }
 }

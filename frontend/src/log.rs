@@ -62,7 +62,9 @@ impl FromStr for Level {
             "warn" | "warning" => Ok(Level::Warn),
             "error" => Ok(Level::Error),
             "off" | "none" => Ok(Level::Off),
-            _ => Err(format!("`{text}` is not one of debug, info, warn, error, off")),
+            _ => Err(format!(
+                "`{text}` is not one of debug, info, warn, error, off"
+            )),
         }
     }
 }
@@ -98,9 +100,15 @@ impl Log {
         let buffer = Arc::new(Buffer::default());
         if level != Level::Off {
             let buffer = Arc::clone(&buffer);
-            thread::Builder::new().name("log-lines".into()).spawn(move || write_forever(&buffer))?;
+            thread::Builder::new()
+                .name("log-lines".into())
+                .spawn(move || write_forever(&buffer))?;
         }
-        Ok(Self { level, clock, buffer })
+        Ok(Self {
+            level,
+            clock,
+            buffer,
+        })
     }
 
     /// Writes a line if `level` is asked for. `fields` is the rest of it: `msg=… key=value`.
@@ -117,7 +125,8 @@ impl Log {
         if lines.text.is_empty() {
             self.buffer.wanted.notify_one();
         }
-        writeln!(lines.text, "time={time} level={} {fields}", level.as_str()).expect("a String takes all that is written");
+        writeln!(lines.text, "time={time} level={} {fields}", level.as_str())
+            .expect("a String takes all that is written");
     }
 
     /// Waits until all lines so far are written.
@@ -198,6 +207,9 @@ mod tests {
 
     #[test]
     fn times_are_iso_8601() {
-        assert_eq!(Iso(Timestamp(1_700_000_000_007)).to_string(), "2023-11-14T22:13:20.007Z");
+        assert_eq!(
+            Iso(Timestamp(1_700_000_000_007)).to_string(),
+            "2023-11-14T22:13:20.007Z"
+        );
     }
 }

@@ -5,7 +5,7 @@
 //! is left is S3. What is unknown is answered by its own name, in the protocol that
 //! the request seems to speak, never as a bucket that does not exist.
 
-use cumulog_shape::Protocol;
+use cumulog_shape::{OperationRoute, Protocol};
 use http::{HeaderMap, Method};
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// The signs of a request.
+#[derive(Clone, Copy)]
 pub(crate) struct Signs<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
@@ -52,7 +53,10 @@ impl<'a> Signs<'a> {
 
     /// `(service, operation)` of a Smithy RPC v2 path.
     pub(crate) fn smithy_path(&self) -> Option<(&'a str, &'a str)> {
-        let (service, operation) = self.path.strip_prefix("/service/")?.split_once("/operation/")?;
+        let (service, operation) = self
+            .path
+            .strip_prefix("/service/")?
+            .split_once("/operation/")?;
         Some((service, operation)).filter(|_| !operation.contains('/'))
     }
 
@@ -63,7 +67,9 @@ impl<'a> Signs<'a> {
     /// Whether the body is a form, in which a query protocol's `Action` may stand.
     pub(crate) fn has_form(&self) -> bool {
         self.method == Method::POST
-            && self.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+            && self
+                .header("content-type")
+                .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
     }
 
     /// The query protocol's `Action`.
@@ -78,7 +84,10 @@ impl<'a> Signs<'a> {
 
     /// Whether only the form can tell the service: it must be read before [`find`].
     pub(crate) fn needs_form(&self) -> bool {
-        self.credential.is_none() && self.has_form() && self.target().is_none() && !self.speaks_cbor()
+        self.credential.is_none()
+            && self.has_form()
+            && self.target().is_none()
+            && !self.speaks_cbor()
     }
 
     /// The protocol that the request seems to speak, whoever it is for.
@@ -106,7 +115,12 @@ pub(crate) fn find<'a>(services: &'a Services, signs: &Signs<'_>) -> Result<Rout
         let protocol = protocol.unwrap_or(Protocol::RestXml);
         Lost { protocol, failure }
     })?;
-    let rest = service.schema.protocols.iter().copied().find(|p| matches!(p, Protocol::RestXml | Protocol::RestJson));
+    let rest = service
+        .schema
+        .protocols
+        .iter()
+        .copied()
+        .find(|p| matches!(p, Protocol::RestXml | Protocol::RestJson));
     // A REST service binds any body, a form too; all others need a sign of their protocol.
     let protocol = rest.or(protocol).unwrap_or(service.schema.protocols[0]);
     Ok(Route { service, protocol })
@@ -114,12 +128,17 @@ pub(crate) fn find<'a>(services: &'a Services, signs: &Signs<'_>) -> Result<Rout
 
 fn find_service<'a>(services: &'a Services, signs: &Signs<'_>) -> Result<&'a Service, Failure> {
     let by = |test: &dyn Fn(&Service) -> bool| services.iter().find(|service| test(service));
-    if let Some(credential) = signs.credential.filter(|credential| !credential.service.is_empty()) {
+    if let Some(credential) = signs
+        .credential
+        .filter(|credential| !credential.service.is_empty())
+    {
         let prefix = signs.target().map(|(prefix, _)| prefix);
         let scope = credential.service.as_str();
-        return by(&|service| service.schema.signing_name == scope && service.schema.target_prefix == prefix)
-            .or_else(|| by(&|service| service.schema.signing_name == scope))
-            .ok_or_else(|| unknown_service(services, scope, signs));
+        return by(&|service| {
+            service.schema.signing_name == scope && service.schema.target_prefix == prefix
+        })
+        .or_else(|| by(&|service| service.schema.signing_name == scope))
+        .ok_or_else(|| unknown_service(services, scope, signs));
     }
     if let Some((prefix, _)) = signs.target() {
         return by(&|service| service.schema.target_prefix == Some(prefix))
@@ -127,18 +146,24 @@ fn find_service<'a>(services: &'a Services, signs: &Signs<'_>) -> Result<&'a Ser
     }
     if signs.speaks_cbor() {
         let (name, _) = signs.smithy_path().ok_or_else(unknown_path)?;
-        return by(&|service| is_called(service, name)).ok_or_else(|| unknown_service(services, name, signs));
+        return by(&|service| is_called(service, name))
+            .ok_or_else(|| unknown_service(services, name, signs));
     }
     if let Some(action) = signs.action() {
         let version = signs.parameter("Version");
         let fits = |service: &Service| {
             service.schema.speaks(Protocol::Query)
                 && service.schema.operation(&action).is_some()
-                && version.as_deref().is_none_or(|version| version == service.schema.api_version)
+                && version
+                    .as_deref()
+                    .is_none_or(|version| version == service.schema.api_version)
         };
         return by(&fits).ok_or_else(|| unknown_action(&action, version.as_deref()));
     }
-    let host_label = signs.header("host").and_then(|host| host.split('.').next()).unwrap_or("");
+    let host_label = signs
+        .header("host")
+        .and_then(|host| host.split('.').next())
+        .unwrap_or("");
     by(&|service| service.schema.endpoint_prefix == host_label)
         .or_else(|| by(&|service| service.schema.name == "s3"))
         .ok_or_else(|| unknown_service(services, "s3", signs))
@@ -150,13 +175,19 @@ pub(crate) fn is_called(service: &Service, name: &str) -> bool {
 }
 
 fn unknown_service(services: &Services, name: &str, signs: &Signs<'_>) -> Failure {
-    let operation = signs.target().or(signs.smithy_path()).map(|(_, operation)| operation.to_owned());
+    let operation = signs
+        .target()
+        .or(signs.smithy_path())
+        .map(|(_, operation)| operation.to_owned());
     let asked = match operation.or_else(|| signs.action()) {
         Some(operation) => format!("{name}.{operation}"),
         None => name.to_owned(),
     };
     let answering: Vec<_> = services.iter().map(|service| service.schema.name).collect();
-    let message = format!("cumulog does not answer for {asked}; it answers for {}", answering.join(", "));
+    let message = format!(
+        "cumulog does not answer for {asked}; it answers for {}",
+        answering.join(", ")
+    );
     Failure::sender("NotImplemented", 501, message)
 }
 
@@ -169,28 +200,45 @@ fn unknown_action(action: &str, version: Option<&str>) -> Failure {
 }
 
 fn unknown_path() -> Failure {
-    Failure::sender("UnknownOperationException", 404, "The path is not /service/{service}/operation/{operation}.")
+    Failure::sender(
+        "UnknownOperationException",
+        404,
+        "The path is not /service/{service}/operation/{operation}.",
+    )
 }
 
 /// The operation that a request to an RPC service names.
-pub(crate) fn operation_name(route: Route<'_>, signs: &Signs<'_>) -> Result<String, Failure> {
+pub(crate) fn operation(
+    route: Route<'_>,
+    signs: &Signs<'_>,
+) -> Result<&'static OperationRoute, Failure> {
     let schema = route.service.schema;
     let named = match route.protocol {
-        Protocol::Cbor => signs.smithy_path().map(|(_, operation)| operation.to_owned()),
+        Protocol::Cbor => signs
+            .smithy_path()
+            .map(|(_, operation)| operation.to_owned()),
         Protocol::Query | Protocol::Ec2 => signs.action(),
         _ => signs
             .target()
             .filter(|(prefix, _)| schema.target_prefix == Some(prefix))
             .map(|(_, operation)| operation.to_owned()),
     };
+    if let Some(operation) = named.as_deref().and_then(|name| schema.operation(name)) {
+        return Ok(operation);
+    }
     match (named, route.protocol) {
-        (Some(name), _) if schema.operation(&name).is_some() => Ok(name),
-        (None, Protocol::Query | Protocol::Ec2) => {
-            Err(Failure::sender("MissingAction", 400, "The request must contain the parameter Action"))
+        (None, Protocol::Query | Protocol::Ec2) => Err(Failure::sender(
+            "MissingAction",
+            400,
+            "The request must contain the parameter Action",
+        )),
+        (Some(name), Protocol::Query | Protocol::Ec2) => {
+            Err(unknown_action(&name, Some(schema.api_version)))
         }
-        (Some(name), Protocol::Query | Protocol::Ec2) => Err(unknown_action(&name, Some(schema.api_version))),
         (named, _) => {
-            let named = named.or_else(|| signs.header("x-amz-target").map(str::to_owned)).unwrap_or_default();
+            let named = named
+                .or_else(|| signs.header("x-amz-target").map(str::to_owned))
+                .unwrap_or_default();
             let message = format!("{} has no operation `{named}`", schema.id);
             Err(Failure::sender("UnknownOperationException", 400, message))
         }
@@ -199,6 +247,9 @@ pub(crate) fn operation_name(route: Route<'_>, signs: &Signs<'_>) -> Result<Stri
 
 /// What an operation is answered that the model has and we do not.
 pub(crate) fn not_implemented(service: &Service, operation: &str) -> Failure {
-    let message = format!("cumulog does not implement {}.{operation}", service.schema.name);
+    let message = format!(
+        "cumulog does not implement {}.{operation}",
+        service.schema.name
+    );
     Failure::sender("NotImplemented", 501, message)
 }

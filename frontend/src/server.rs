@@ -75,7 +75,14 @@ fn start(settings: Settings) -> Result<ExitCode, String> {
         .build()
         .map_err(|error| startup::explain("cannot start the runtime", &error, None))?;
     let (closing, closing_seen) = watch::channel(false);
-    let emulator = Arc::new(Emulator::new(settings, address, services, state, (clock, log), closing_seen));
+    let emulator = Arc::new(Emulator::new(
+        settings,
+        address,
+        services,
+        state,
+        (clock, log),
+        closing_seen,
+    ));
     runtime
         .block_on(serve(listener, Arc::clone(&emulator), closing))
         .map_err(|error| startup::explain("cannot serve", &error, None))?;
@@ -100,7 +107,11 @@ fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), String> {
 }
 
 /// Accepts connections until a signal comes, then lets those that are open finish.
-async fn serve(listener: TcpListener, emulator: Arc<Emulator>, closing: watch::Sender<bool>) -> io::Result<()> {
+async fn serve(
+    listener: TcpListener,
+    emulator: Arc<Emulator>,
+    closing: watch::Sender<bool>,
+) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -108,7 +119,9 @@ async fn serve(listener: TcpListener, emulator: Arc<Emulator>, closing: watch::S
     init::start(&emulator);
     let connections = GracefulShutdown::new();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT).half_close(true);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT)
+        .half_close(true);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -118,7 +131,10 @@ async fn serve(listener: TcpListener, emulator: Arc<Emulator>, closing: watch::S
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                emulator.log.line(Level::Warn, format_args!("msg=\"cannot accept a connection\" error={error:?}"));
+                emulator.log.line(
+                    Level::Warn,
+                    format_args!("msg=\"cannot accept a connection\" error={error:?}"),
+                );
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -156,9 +172,13 @@ fn answer(
     request: hyper::Request<Incoming>,
 ) -> impl Future<Output = Result<Response, Infallible>> {
     async move {
-        let answered = AssertUnwindSafe(protocol::handle(&emulator, request)).catch_unwind().await;
+        let answered = AssertUnwindSafe(protocol::handle(&emulator, request))
+            .catch_unwind()
+            .await;
         Ok(answered.unwrap_or_else(|_| {
-            emulator.log.line(Level::Error, format_args!("msg=\"a request panicked\""));
+            emulator
+                .log
+                .line(Level::Error, format_args!("msg=\"a request panicked\""));
             let mut response = Response::new(Vec::new().into());
             *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
             response

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, future::Future, pin::Pin};
 
 use cumulog_engine::{Space, Store, Txn, View};
-use cumulog_shape::{Operation, ServiceSchema, Struct};
+use cumulog_shape::{Missing, Operation, ServiceSchema, Struct};
 
 use crate::{call::Call, failure::Failure, ids::RequestIdStyle};
 
@@ -24,8 +24,13 @@ pub(crate) enum Running {
 
 type Handler = Box<dyn Fn(Call, Decode<'_>) -> Result<Running, Failure> + Send + Sync>;
 
-/// What a service's requests must satisfy before its handlers see them.
-pub(crate) type Validate = fn(&dyn Struct) -> Result<(), Failure>;
+/// What a service's inputs must satisfy before its handlers see them, given the
+/// required members that the request left out.
+pub(crate) type Validate = fn(&dyn Struct, &Missing) -> Result<(), Failure>;
+
+/// Parameters that a service reads off the path of a query request; the form is given
+/// so that they do not override it.
+pub(crate) type PathParameters = fn(path: &str, form: &str) -> Option<String>;
 
 /// A service and its handlers.
 pub(crate) struct Service {
@@ -33,7 +38,8 @@ pub(crate) struct Service {
     pub(crate) request_ids: RequestIdStyle,
     /// The service's code for "our fault".
     pub(crate) internal_code: &'static str,
-    pub(crate) validate: Option<Validate>,
+    validate: Validate,
+    path_parameters: Option<PathParameters>,
     /// The key spaces that the service owns.
     pub(crate) spaces: &'static [Space],
     handlers: HashMap<&'static str, Handler>,
@@ -47,7 +53,8 @@ impl Service {
             schema,
             request_ids: RequestIdStyle::default(),
             internal_code: crate::failure::INTERNAL,
-            validate: None,
+            validate: default_validate,
+            path_parameters: None,
             spaces: &[],
             handlers: HashMap::new(),
             recover: None,
@@ -66,9 +73,15 @@ impl Service {
         self
     }
 
-    /// Checks every input with `validate` before its handler runs.
+    /// Checks every input with `validate` instead of the model's constraints.
     pub(crate) fn validate(mut self, validate: Validate) -> Self {
-        self.validate = Some(validate);
+        self.validate = validate;
+        self
+    }
+
+    /// Reads parameters off the path of query requests, as SQS does for its queue URL.
+    pub(crate) fn reads_path(mut self, parameters: PathParameters) -> Self {
+        self.path_parameters = Some(parameters);
         self
     }
 
@@ -85,22 +98,27 @@ impl Service {
     }
 
     /// An operation that only reads, from the last published state.
-    pub(crate) fn read<O: Operation, E: Into<Failure> + 'static>(
+    pub(crate) fn read<O: Operation, E: Into<Failure> + Send + 'static>(
         self,
         handler: fn(&Call, &View, O::Input) -> Result<O::Output, E>,
     ) -> Self {
-        self.on::<O>(move |call, input| Running::Done(answer::<O, E>(handler(&call, &call.view(), input))))
+        self.on::<O>(move |call, input| {
+            Running::Done(answer::<O, E>(handler(&call, &call.view(), input)))
+        })
     }
 
     /// An operation that is one transaction.
-    pub(crate) fn write<O: Operation, E: Into<Failure> + 'static>(
+    pub(crate) fn write<O: Operation, E: Into<Failure> + Send + 'static>(
         self,
         handler: fn(&Call, &mut Txn, O::Input) -> Result<O::Output, E>,
     ) -> Self {
         self.on::<O>(move |call, input| {
             Running::Later(Box::pin(async move {
                 let committed = call.commit(|txn| {
-                    let call = Call { now: call.clock().now(), ..call.clone() };
+                    let call = Call {
+                        now: call.clock().now(),
+                        ..call.clone()
+                    };
                     handler(&call, txn, input)
                 });
                 answer::<O, Failure>(committed.await)
@@ -113,7 +131,7 @@ impl Service {
     where
         O: Operation,
         F: Future<Output = Result<O::Output, E>> + Send + 'static,
-        E: Into<Failure> + 'static,
+        E: Into<Failure> + Send + 'static,
     {
         self.on::<O>(move |call, input| {
             let running = handler(call, input);
@@ -121,7 +139,10 @@ impl Service {
         })
     }
 
-    fn on<O: Operation>(mut self, run: impl Fn(Call, O::Input) -> Running + Send + Sync + 'static) -> Self {
+    fn on<O: Operation>(
+        mut self,
+        run: impl Fn(Call, O::Input) -> Running + Send + Sync + 'static,
+    ) -> Self {
         let handler: Handler = Box::new(move |call, decode| {
             let mut input = O::Input::default();
             decode(&mut input)?;
@@ -133,8 +154,25 @@ impl Service {
     }
 
     /// Decodes the input of `operation` and starts its handler; `None`: it has none.
-    pub(crate) fn run(&self, operation: &str, call: Call, decode: Decode<'_>) -> Option<Result<Running, Failure>> {
-        self.handlers.get(operation).map(|handler| handler(call, decode))
+    pub(crate) fn run(
+        &self,
+        operation: &str,
+        call: Call,
+        decode: Decode<'_>,
+    ) -> Option<Result<Running, Failure>> {
+        self.handlers
+            .get(operation)
+            .map(|handler| handler(call, decode))
+    }
+
+    /// Refuses an input that breaks the service's constraints.
+    pub(crate) fn check(&self, input: &dyn Struct, missing: &Missing) -> Result<(), Failure> {
+        (self.validate)(input, missing)
+    }
+
+    /// The parameters that the path of a query request adds to its form.
+    pub(crate) fn path_parameters(&self, path: &str, form: &str) -> Option<String> {
+        self.path_parameters.and_then(|read| read(path, form))
     }
 
     /// Whether `operation` has a handler.
@@ -154,6 +192,18 @@ fn answer<O: Operation, E: Into<Failure>>(result: Result<O::Output, E>) -> Answe
     match result {
         Ok(output) => Ok(Box::new(output)),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The model's own constraints, in the words of AWS's common framework.
+fn default_validate(_input: &dyn Struct, missing: &Missing) -> Result<(), Failure> {
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::sender(
+            "ValidationException",
+            400,
+            "a required member is missing",
+        )),
     }
 }
 

@@ -67,12 +67,17 @@ impl Settings {
 impl Settings {
     /// Whether `service` answers.
     pub(crate) fn answers(&self, service: &str) -> bool {
-        self.services.as_ref().is_none_or(|services| services.iter().any(|name| name == service))
+        self.services
+            .as_ref()
+            .is_none_or(|services| services.iter().any(|name| name == service))
     }
 
     /// Whether the state of `service` is kept.
     pub(crate) fn keeps(&self, service: &str) -> bool {
-        let chosen = self.persist.as_ref().is_none_or(|services| services.iter().any(|name| name == service));
+        let chosen = self
+            .persist
+            .as_ref()
+            .is_none_or(|services| services.iter().any(|name| name == service));
         self.data_dir.is_some() && chosen
     }
 }
@@ -114,7 +119,9 @@ const SETTINGS: &[Setting] = &[
         value: "PORT",
         environment: &["KUMO_PORT", "CUMULOG_PORT"],
         help: "Port to listen on; 0 picks a free one and prints it [4566]",
-        apply: |settings, text| parse(text, "a port number from 0 to 65535").map(|port| settings.port = port),
+        apply: |settings, text| {
+            parse(text, "a port number from 0 to 65535").map(|port| settings.port = port)
+        },
     },
     Setting {
         flag: "data-dir",
@@ -145,14 +152,18 @@ const SETTINGS: &[Setting] = &[
         value: "SERVICES",
         environment: &["CUMULOG_PERSIST"],
         help: "Of the data directory's services keep only these, e.g. s3,dynamodb; others start empty [all]",
-        apply: |settings, text| service_list(text).map(|services| settings.persist = Some(services)),
+        apply: |settings, text| {
+            service_list(text).map(|services| settings.persist = Some(services))
+        },
     },
     Setting {
         flag: "services",
         value: "SERVICES",
         environment: &["CUMULOG_SERVICES"],
         help: "Answer for these services only [all]",
-        apply: |settings, text| service_list(text).map(|services| settings.services = Some(services)),
+        apply: |settings, text| {
+            service_list(text).map(|services| settings.services = Some(services))
+        },
     },
     Setting {
         flag: "log",
@@ -190,21 +201,28 @@ const SETTINGS: &[Setting] = &[
         value: "BYTES",
         environment: &["CUMULOG_REQUEST_BYTES_MAX"],
         help: "Largest request body that is not a streamed object [20971520]",
-        apply: |settings, text| parse(text, "a number of bytes").map(|bytes| settings.request_bytes_max = bytes),
+        apply: |settings, text| {
+            parse(text, "a number of bytes").map(|bytes| settings.request_bytes_max = bytes)
+        },
     },
     Setting {
         flag: "object-bytes-max",
         value: "BYTES",
         environment: &["CUMULOG_OBJECT_BYTES_MAX"],
         help: "Largest object that one S3 PUT may carry [5368709120]",
-        apply: |settings, text| parse(text, "a number of bytes").map(|bytes| settings.object_bytes_max = bytes),
+        apply: |settings, text| {
+            parse(text, "a number of bytes").map(|bytes| settings.object_bytes_max = bytes)
+        },
     },
 ];
 
 /// Settings of kumo that mean nothing here. Named at start, so that nobody believes
 /// they work.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
-    ("KUMO_PERSIST_FLUSH_INTERVAL_MS", "every acknowledged write is already durable"),
+    (
+        "KUMO_PERSIST_FLUSH_INTERVAL_MS",
+        "every acknowledged write is already durable",
+    ),
     ("KUMO_PPROF", "there is no Go profile to serve"),
     ("KUMO_PPROF_ADDR", "there is no Go profile to serve"),
     ("KUMO_RDS_BACKEND", "RDS is not emulated"),
@@ -223,7 +241,10 @@ pub(crate) fn read(
     read_environment(&mut settings, variable)?;
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut command_seen = false;
-    while let Some(argument) = parser.next().map_err(|error| UsageError(error.to_string()))? {
+    while let Some(argument) = parser
+        .next()
+        .map_err(|error| UsageError(error.to_string()))?
+    {
         match argument {
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Command::Help),
             lexopt::Arg::Short('V') | lexopt::Arg::Long("version") => return Ok(Command::Version),
@@ -232,9 +253,18 @@ pub(crate) fn read(
                     .iter()
                     .find(|setting| setting.flag == flag)
                     .ok_or_else(|| UsageError(format!("unknown option `--{flag}`")))?;
-                let value = parser.value().map_err(|error| UsageError(error.to_string()))?;
-                let value = value.to_str().ok_or_else(|| UsageError(format!("the value of --{} is not UTF-8", setting.flag)))?;
-                apply(setting, &mut settings, &format!("--{}", setting.flag), value)?;
+                let value = parser
+                    .value()
+                    .map_err(|error| UsageError(error.to_string()))?;
+                let value = value.to_str().ok_or_else(|| {
+                    UsageError(format!("the value of --{} is not UTF-8", setting.flag))
+                })?;
+                apply(
+                    setting,
+                    &mut settings,
+                    &format!("--{}", setting.flag),
+                    value,
+                )?;
             }
             lexopt::Arg::Value(value) if value == "serve" && !command_seen => command_seen = true,
             other => return Err(UsageError(other.unexpected().to_string())),
@@ -243,13 +273,20 @@ pub(crate) fn read(
     check(settings)
 }
 
-fn read_environment(settings: &mut Settings, variable: impl Fn(&str) -> Option<String>) -> Result<(), UsageError> {
+fn read_environment(
+    settings: &mut Settings,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<(), UsageError> {
     for setting in SETTINGS {
         for name in setting.environment {
-            let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+            let Some(value) = variable(name).filter(|value| !value.is_empty()) else {
+                continue;
+            };
             match apply(setting, settings, name, &value) {
                 // Other programs' names are taken where they make sense, never a reason not to start.
-                Err(error) if !name.starts_with("CUMULOG_") => settings.notes.push(format!("ignored: {error}")),
+                Err(error) if !name.starts_with("CUMULOG_") => {
+                    settings.notes.push(format!("ignored: {error}"))
+                }
                 applied => applied?,
             }
         }
@@ -262,22 +299,32 @@ fn read_environment(settings: &mut Settings, variable: impl Fn(&str) -> Option<S
     Ok(())
 }
 
-fn apply(setting: &Setting, settings: &mut Settings, source: &str, value: &str) -> Result<(), UsageError> {
+fn apply(
+    setting: &Setting,
+    settings: &mut Settings,
+    source: &str,
+    value: &str,
+) -> Result<(), UsageError> {
     (setting.apply)(settings, value).map_err(|error| UsageError(format!("{source}: {error}")))
 }
 
 fn check(settings: Settings) -> Result<Command, UsageError> {
     if settings.data_dir.is_none() && settings.durability.is_some() {
-        return Err(UsageError("--durability needs a data directory: add --data-dir PATH".into()));
+        return Err(UsageError(
+            "--durability needs a data directory: add --data-dir PATH".into(),
+        ));
     }
     if settings.data_dir.is_none() && settings.persist.is_some() {
-        return Err(UsageError("--persist needs a data directory: add --data-dir PATH".into()));
+        return Err(UsageError(
+            "--persist needs a data directory: add --data-dir PATH".into(),
+        ));
     }
     Ok(Command::Serve(Box::new(settings)))
 }
 
 fn parse<T: std::str::FromStr>(text: &str, expected: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("`{text}` is not {expected}"))
+    text.parse()
+        .map_err(|_| format!("`{text}` is not {expected}"))
 }
 
 fn service_list(text: &str) -> Result<Vec<String>, String> {
@@ -288,7 +335,10 @@ fn service_list(text: &str) -> Result<Vec<String>, String> {
             let name = name.to_ascii_lowercase();
             match crate::services::NAMES.contains(&name.as_str()) {
                 true => Ok(name),
-                false => Err(format!("`{name}` is not one of {}", crate::services::NAMES.join(", "))),
+                false => Err(format!(
+                    "`{name}` is not one of {}",
+                    crate::services::NAMES.join(", ")
+                )),
             }
         })
         .collect()
@@ -302,7 +352,8 @@ pub(crate) fn help() -> String {
     for setting in SETTINGS {
         let flag = format!("--{} <{}>", setting.flag, setting.value);
         let environment = setting.environment.last().unwrap_or(&"");
-        writeln!(text, "  {flag:<29} {environment}\n      {}", setting.help).expect("a String takes all that is written");
+        writeln!(text, "  {flag:<29} {environment}\n      {}", setting.help)
+            .expect("a String takes all that is written");
     }
     text.push_str("  -h, --help                    Print this\n  -V, --version                 Print the version\n");
     text
@@ -313,7 +364,12 @@ mod tests {
     use super::*;
 
     fn read_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
-        let variable = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let variable = |name: &str| {
+            environment
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         match read(arguments.iter().map(OsString::from), variable) {
             Ok(Command::Serve(settings)) => Ok(*settings),
             Ok(other) => Err(format!("{other:?}")),
@@ -336,7 +392,10 @@ mod tests {
         assert_eq!(settings.port, 4566);
         assert_eq!(settings.notes.len(), 2, "{:?}", settings.notes);
         let error = read_with(&[], &[("CUMULOG_PORT", "x")]).unwrap_err();
-        assert_eq!(error, "CUMULOG_PORT: `x` is not a port number from 0 to 65535");
+        assert_eq!(
+            error,
+            "CUMULOG_PORT: `x` is not a port number from 0 to 65535"
+        );
     }
 
     #[test]
@@ -347,7 +406,10 @@ mod tests {
         };
         check(&["--prot", "1"], "unknown option `--prot`");
         check(&["--durability", "power"], "needs a data directory");
-        check(&["--data-dir", "d", "--durability", "always"], "`always` is not one of process, power");
+        check(
+            &["--data-dir", "d", "--durability", "always"],
+            "`always` is not one of process, power",
+        );
         check(&["--services", "s3,sqz"], "`sqz` is not one of");
         check(&["serve", "serve"], "serve");
         check(&["--port"], "missing argument");
@@ -356,7 +418,10 @@ mod tests {
     #[test]
     fn durability_follows_the_data_directory() {
         assert_eq!(read_with(&[], &[]).unwrap().durability(), Durability::None);
-        assert_eq!(read_with(&["--data-dir", "d"], &[]).unwrap().durability(), Durability::Process);
+        assert_eq!(
+            read_with(&["--data-dir", "d"], &[]).unwrap().durability(),
+            Durability::Process
+        );
         let power = read_with(&["--data-dir", "d", "--durability", "power"], &[]).unwrap();
         assert_eq!(power.durability(), Durability::Power);
     }

@@ -35,7 +35,14 @@ pub(crate) fn block(emulator: &Emulator) -> String {
     match &emulator.settings.data_dir {
         None => line("state", "ephemeral: in memory, gone when this process ends"),
         Some(_) => {
-            line("state", &format!("durable ({}): survives {}", durability_name(durability), survives(durability)));
+            line(
+                "state",
+                &format!(
+                    "durable ({}): survives {}",
+                    durability_name(durability),
+                    survives(durability)
+                ),
+            );
         }
     }
     if let Some(directory) = &emulator.settings.data_dir {
@@ -44,7 +51,12 @@ pub(crate) fn block(emulator: &Emulator) -> String {
     if let Some(recovered) = &emulator.recovered {
         line("recovered", &recovery(recovered));
         if let Some(torn) = &recovered.recovery.torn {
-            let torn = format!("{} bytes at byte {} of {}, never acknowledged, kept", torn.bytes, torn.offset, torn.path.display());
+            let torn = format!(
+                "{} bytes at byte {} of {}, never acknowledged, kept",
+                torn.bytes,
+                torn.offset,
+                torn.path.display()
+            );
             line("torn tail", &torn);
         }
     }
@@ -60,14 +72,21 @@ fn recovery(recovered: &crate::emulator::Recovered) -> String {
         (_, false) => "unclean stop",
     };
     let took_ms = recovered.took.as_secs_f64() * 1e3;
-    format!("LSN {} ({} records, {} bytes) in {took_ms:.1} ms, {stop}", found.lsn.0, found.records, found.bytes)
+    format!(
+        "LSN {} ({} records, {} bytes) in {took_ms:.1} ms, {stop}",
+        found.lsn.0, found.records, found.bytes
+    )
 }
 
 fn services(emulator: &Emulator) -> String {
     let names = emulator.services.iter().map(|service| {
         let name = service.schema.name;
         let kept = emulator.settings.data_dir.is_none() || emulator.settings.keeps(name);
-        if kept { name.to_owned() } else { format!("{name} (ephemeral)") }
+        if kept {
+            name.to_owned()
+        } else {
+            format!("{name} (ephemeral)")
+        }
     });
     names.collect::<Vec<_>>().join(", ")
 }
@@ -84,7 +103,9 @@ pub(crate) fn explain(what: &str, error: &dyn std::error::Error, hint: Option<&s
 /// Why the data directory does not open, and what to do.
 pub(crate) fn explain_open(directory: &Path, error: &engine::Error) -> String {
     let hint = match error {
-        engine::Error::Locked { .. } => "stop that process, or choose another directory with `--data-dir PATH`",
+        engine::Error::Locked { .. } => {
+            "stop that process, or choose another directory with `--data-dir PATH`"
+        }
         engine::Error::NewerFormat { .. } => {
             "use the version of cumulog that wrote it, or choose another directory with `--data-dir PATH`"
         }
@@ -92,8 +113,16 @@ pub(crate) fn explain_open(directory: &Path, error: &engine::Error) -> String {
             "nothing was changed. Copy the directory away as evidence, then restore it from a backup or start on a new one. \
              What was acknowledged up to the record before is intact."
         }
-        engine::Error::NoSpace { .. } => "free some space on that disk, or choose another directory with `--data-dir PATH`",
-        _ => "check that the directory exists or can be created, and that this user may write to it",
+        engine::Error::NoSpace { .. } => {
+            "free some space on that disk, or choose another directory with `--data-dir PATH`"
+        }
+        _ => {
+            "check that the directory exists or can be created, and that this user may write to it"
+        }
     };
-    explain(&format!("cannot open data directory `{}`", directory.display()), error, Some(hint))
+    explain(
+        &format!("cannot open data directory `{}`", directory.display()),
+        error,
+        Some(hint),
+    )
 }

@@ -29,7 +29,10 @@ pub(crate) fn open(headers: &HeaderMap, body: Incoming) -> Result<ByteStream, Fa
     match Framing::from_headers(headers)? {
         Some(framing) => {
             let bytes = framing.decoded_bytes;
-            Ok(ByteStream::new(unframed(chunks, ChunkedDecoder::new(framing)), Some(bytes)))
+            Ok(ByteStream::new(
+                unframed(chunks, ChunkedDecoder::new(framing)),
+                Some(bytes),
+            ))
         }
         None => match payload_hash(headers) {
             Some(expected) => Ok(ByteStream::new(hashed(chunks, expected), bytes)),
@@ -47,10 +50,15 @@ pub(crate) fn trailing_checksum(headers: &HeaderMap) -> Option<Algorithm> {
 type Parts = Result<Bytes, StreamError>;
 
 /// The data of an `aws-chunked` body.
-fn unframed(chunks: Chunks, decoder: ChunkedDecoder) -> impl futures_util::Stream<Item = Parts> + Send {
+fn unframed(
+    chunks: Chunks,
+    decoder: ChunkedDecoder,
+) -> impl futures_util::Stream<Item = Parts> + Send {
     let state = (chunks, decoder, Bytes::new());
     stream::try_unfold(Some(state), |state| async move {
-        let Some((mut chunks, mut decoder, mut arrived)) = state else { return Ok(None) };
+        let Some((mut chunks, mut decoder, mut arrived)) = state else {
+            return Ok(None);
+        };
         loop {
             match decoder.feed(&mut arrived).map_err(boxed)? {
                 Step::Data(data) => return Ok(Some((data, Some((chunks, decoder, arrived))))),
@@ -73,7 +81,10 @@ fn boxed(error: ChunkError) -> StreamError {
 impl From<ChunkError> for Failure {
     fn from(error: ChunkError) -> Self {
         let failure = Failure::sender(error.code(), error.status(), error.to_string());
-        Failure { fields: error.fields(), ..failure }
+        Failure {
+            fields: error.fields(),
+            ..failure
+        }
     }
 }
 
@@ -94,7 +105,9 @@ fn hashed(chunks: Chunks, expected: String) -> impl futures_util::Stream<Item = 
                 hasher.update(&chunk);
                 Ok(Some((chunk, (chunks, hasher, expected))))
             }
-            None => check_hash(hasher, expected).map(|()| None).map_err(Into::into),
+            None => check_hash(hasher, expected)
+                .map(|()| None)
+                .map_err(Into::into),
         }
     })
 }
