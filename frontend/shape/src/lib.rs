@@ -5,9 +5,11 @@
 //! per shape.
 
 mod compare;
+pub mod json;
 mod map;
 mod operation;
 mod path;
+mod read_error;
 mod reflect;
 mod schema;
 mod stream;
@@ -18,6 +20,7 @@ pub use compare::{debug, equal};
 pub use map::Map;
 pub use operation::Operation;
 pub use path::{Missing, MissingMember, Path, Seen};
+pub use read_error::{Base64Fault, Budget, Found, ReadError};
 pub use reflect::{Entries, Enum, Item, List, Slot, Struct, View, slot, view};
 pub use schema::{
     Bound, Checksum, Element, ErrorTrait, Event, Http, Kind, Location, Member, OperationRoute,

@@ -109,6 +109,8 @@ pub trait List: Send + Sync {
     fn push(&mut self) -> Slot<'_>;
     /// Drops all elements: a key that comes twice replaces.
     fn clear(&mut self);
+    /// Memory of one element; see [`Budget`](crate::Budget).
+    fn item_bytes(&self) -> usize;
     /// Whether there is none.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -127,6 +129,8 @@ pub trait Entries: Send + Sync {
     fn finish(&mut self);
     /// Drops all entries: a member that comes twice replaces.
     fn clear(&mut self);
+    /// Memory of one entry; see [`Budget`](crate::Budget).
+    fn item_bytes(&self) -> usize;
     /// Whether there is none.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -212,6 +216,10 @@ impl<T: Item> List for Vec<T> {
     fn clear(&mut self) {
         self.clear();
     }
+
+    fn item_bytes(&self) -> usize {
+        size_of::<T>()
+    }
 }
 
 impl<T: Item> Entries for Map<T> {
@@ -234,6 +242,10 @@ impl<T: Item> Entries for Map<T> {
 
     fn clear(&mut self) {
         *self = Map::new();
+    }
+
+    fn item_bytes(&self) -> usize {
+        size_of::<(String, T)>()
     }
 }
 
