@@ -9,6 +9,7 @@ Everything a test needs is on `Cumulog`:
     server.stop()           # SIGTERM; fails unless it exits 0
 """
 
+import http.client
 import json
 import os
 import random
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -275,3 +277,51 @@ def error_code(call, *arguments, **parameters) -> str:
     except botocore.exceptions.ClientError as error:
         return error.response["Error"]["Code"]
     raise AssertionError(f"not refused: {answer}")
+
+
+def authorization(service: str, access_key: str = "test", region: str = REGION) -> dict:
+    """An `Authorization` header with a scope for `service`; its signature is nonsense."""
+    scope = f"{access_key}/20260101/{region}/{service}/aws4_request"
+    value = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00"
+    return {"Authorization": value}
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict  # names in lower case
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def request(server: Cumulog, method: str, path: str, headers=None, body=None, service=None) -> Answer:
+    """One HTTP request as given, with no SDK in between; `service` adds an `Authorization` for it."""
+    headers = (authorization(service) if service else {}) | (headers or {})
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    try:
+        connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        if body is not None and not {"content-length", "transfer-encoding"} & {name.lower() for name in headers}:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        fields = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, fields, answer.read())
+    finally:
+        connection.close()
+
+
+def json_request(server: Cumulog, service: str, target: str, body, version="1.0") -> Answer:
+    """An awsJson request; a `body` that is not bytes is written as JSON."""
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    headers = {"Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target}
+    return request(server, "POST", "/", headers, body, service=service)

@@ -18,7 +18,7 @@ import botocore.exceptions
 import pytest
 import urllib3.exceptions
 
-from cumulog import Cumulog, START_SECONDS_MAX
+from cumulog import START_SECONDS_MAX, Cumulog
 
 # Two durabilities, two halves each: 26 rounds with either.
 ROUNDS = 13
@@ -233,9 +233,7 @@ class Queue:
 
     def change(self, body, message, seconds):
         asked = time.monotonic()
-        self.sqs.change_message_visibility(
-            QueueUrl=self.url, ReceiptHandle=message.handle, VisibilityTimeout=seconds
-        )
+        self.sqs.change_message_visibility(QueueUrl=self.url, ReceiptHandle=message.handle, VisibilityTimeout=seconds)
         message.hidden_until = asked + seconds
 
     def receive(self, count, seconds, wait=0):
