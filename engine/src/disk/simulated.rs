@@ -29,6 +29,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{self, ErrorKind, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -279,6 +280,14 @@ impl Simulated {
             .files()
             .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))
             .collect()
+    }
+
+    /// Equal for disks that no operation and no crash can tell apart, so that a test need look at only one of them.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.state.lock().medium_after(u8::MAX).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Flips one bit of a file, as a disk does that nobody looks after. Bits are counted from the lowest of the first

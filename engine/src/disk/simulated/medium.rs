@@ -8,6 +8,7 @@
 //! sector with bytes that were synced before ("powersafe overwrite"). Disks of this century keep a sector whole.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash as _, Hasher};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ pub(super) struct Medium {
 /// Number of a file, whatever its names are.
 pub(super) type Inode = usize;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Node {
     File(Inode),
     Directory,
@@ -60,7 +61,7 @@ struct Content {
     reserved: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum ContentChange {
     Length(usize),
     Bytes(usize, Vec<u8>),
@@ -369,6 +370,7 @@ impl Medium {
         for file in &mut self.files {
             file.lose_power(fate);
         }
+        self.forget_unnamed_files();
     }
 
     /// What becomes of each unsynced change, by its sequence number.
@@ -401,6 +403,43 @@ impl Medium {
             }
         }
         self.names_on_platter.clone_from(&self.names);
+    }
+
+    /// Numbers the files that still have a name anew, so that disks of equal content are equal.
+    fn forget_unnamed_files(&mut self) {
+        let mut files = Vec::new();
+        let mut numbers = BTreeMap::new();
+        for node in self.names.values_mut() {
+            if let Node::File(inode) = node {
+                *inode = *numbers.entry(*inode).or_insert_with(|| {
+                    files.push(std::mem::take(&mut self.files[*inode]));
+                    files.len() - 1
+                });
+            }
+        }
+        self.names_on_platter.clone_from(&self.names);
+        self.files = files;
+    }
+
+    /// Hashes all that a later operation or crash could tell.
+    pub(super) fn hash(&self, hasher: &mut impl Hasher) {
+        self.names.hash(hasher);
+        self.names_on_platter.hash(hasher);
+        for change in &self.names_unsynced {
+            change.entries.hash(hasher);
+        }
+        for file in &self.files {
+            (
+                &file.cached,
+                &file.platter,
+                file.reserved,
+                file.unsynced.len(),
+            )
+                .hash(hasher);
+            for (_, change) in &file.unsynced {
+                change.hash(hasher);
+            }
+        }
     }
 }
 
