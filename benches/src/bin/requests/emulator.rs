@@ -1,0 +1,98 @@
+//! The emulator under test: a process of its own, on a port and a directory of its own.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const READY_MAX: Duration = Duration::from_secs(10);
+
+/// A running emulator; ends when dropped.
+pub(crate) struct Emulator {
+    pub(crate) port: u16,
+    /// From the start of the process to the answer of its first health request.
+    pub(crate) ready: Duration,
+    child: Child,
+    _directory: TempDir,
+}
+
+impl Emulator {
+    /// Starts it, durable on an empty directory if `durability` says how, and waits until it answers.
+    pub(crate) fn start(binary: &Path, durability: Option<&str>) -> io::Result<Self> {
+        // Beside the build, which is on a disk: the usual place may be in memory.
+        let directory = tempfile::tempdir_in(binary.parent().unwrap_or(Path::new(".")))?;
+        // Free now; nobody else takes it in the next millisecond.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut command = Command::new(binary);
+        command
+            .args(["--port", &port.to_string(), "--log", "error"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        if let Some(durability) = durability {
+            command
+                .arg("--data-dir")
+                .arg(directory.path().join("data"))
+                .args(["--durability", durability]);
+        }
+        let start = Instant::now();
+        let child = command.spawn()?;
+        let mut emulator = Emulator {
+            port,
+            ready: Duration::ZERO,
+            child,
+            _directory: directory,
+        };
+        while !healthy(port) {
+            if let Some(status) = emulator.child.try_wait()? {
+                return Err(io::Error::other(format!(
+                    "{} ended with {status}",
+                    binary.display()
+                )));
+            }
+            if start.elapsed() > READY_MAX {
+                return Err(io::Error::other(format!(
+                    "{} does not answer",
+                    binary.display()
+                )));
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        emulator.ready = start.elapsed();
+        Ok(emulator)
+    }
+
+    /// Its memory, by `/proc`.
+    pub(crate) fn resident_bytes(&self) -> io::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes =
+            line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        kilobytes
+            .map(|kilobytes| kilobytes * 1024)
+            .ok_or_else(|| io::Error::other("no VmRSS in /proc"))
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It may have ended by itself; a benchmark's data is of no use to anyone.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn healthy(port: u16) -> bool {
+    let ask = || -> io::Result<bool> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.1 200"))
+    };
+    ask().unwrap_or(false)
+}
