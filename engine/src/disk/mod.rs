@@ -32,7 +32,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use real::{Allocation, Real};
-pub use simulated::{Crash, Fault, Faults, Loss, NameOrder, Operation, OperationKind, Simulated};
+pub use simulated::{
+    Crash, Fault, Faults, Loss, NameOrder, Omission, Operation, OperationKind, Simulated,
+};
 
 /// The most parts that one [`File::write_at`] takes in; the rest make the write a short one.
 pub const PARTS_MAX: usize = 1024;

@@ -61,7 +61,24 @@ pub struct Faults {
     /// In which order names reach the disk.
     pub name_order: NameOrder,
     /// Syncs that report success and do nothing, for tests that test the tests.
-    pub omitted: Option<fn(&Operation) -> bool>,
+    pub omitted: Option<Omission>,
+}
+
+/// Chooses the syncs that do nothing.
+#[derive(Clone)]
+pub struct Omission(Arc<dyn Fn(&Operation) -> bool + Send + Sync>);
+
+impl Omission {
+    /// Those for which `chosen` is true.
+    pub fn new(chosen: impl Fn(&Operation) -> bool + Send + Sync + 'static) -> Self {
+        Omission(Arc::new(chosen))
+    }
+}
+
+impl fmt::Debug for Omission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Omission").finish_non_exhaustive()
+    }
 }
 
 /// How one operation fails.
@@ -434,10 +451,11 @@ impl State {
 
     /// Whether a sync is one of those to be left out.
     fn omits(&self) -> bool {
-        let Some(omitted) = self.faults.omitted else {
-            return false;
-        };
-        self.trace.last().is_some_and(omitted)
+        let omission = self.faults.omitted.as_ref();
+        let last = self.trace.last();
+        omission
+            .zip(last)
+            .is_some_and(|(omission, sync)| (omission.0)(sync))
     }
 }
 

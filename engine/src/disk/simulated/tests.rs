@@ -362,7 +362,7 @@ fn an_interrupted_operation_is_done_or_not() {
 
 #[test]
 fn an_omitted_sync_does_nothing() {
-    let omitted: fn(&Operation) -> bool = |operation| operation.path == Path::new("file");
+    let omitted = Omission::new(|sync| sync.path == Path::new("file"));
     let (disk, file) = disk_with(
         "file",
         b"-",
