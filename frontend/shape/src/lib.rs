@@ -4,17 +4,26 @@
 //! beside a static [`Schema`], and on these two stand all codecs and the validator: code is written per protocol, never
 //! per shape.
 
+mod bind_error;
 mod compare;
+pub mod error;
 pub mod json;
 mod map;
 mod operation;
 mod path;
+pub mod query;
 mod read_error;
 mod reflect;
+pub mod rest;
+pub mod router;
 mod schema;
 mod stream;
+mod text;
 mod timestamp;
+pub mod uri;
+mod xml;
 
+pub use bind_error::BindError;
 pub use bytes::Bytes;
 pub use compare::{debug, equal};
 pub use map::Map;
