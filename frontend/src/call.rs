@@ -10,7 +10,8 @@ use std::{
 };
 
 use cumulog_engine::{Label, Lsn, Store, Txn, View};
-use cumulog_shape::Timestamp;
+use cumulog_shape::{Protocol, Timestamp};
+use http::HeaderMap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -60,6 +61,12 @@ pub(crate) struct Call {
     pub(crate) account: Arc<str>,
     pub(crate) region: Arc<str>,
     pub(crate) identity: Identity,
+    /// What the client speaks, for the few words that differ.
+    pub(crate) protocol: Protocol,
+    /// The path as it came: the query protocol may name a queue by it.
+    pub(crate) path: Arc<str>,
+    /// All headers, for what the model does not bind to a member.
+    pub(crate) headers: Arc<HeaderMap>,
     /// The time of the transaction: read once it is its turn, so that times follow the
     /// log's order.
     pub(crate) now: Timestamp,
@@ -135,6 +142,11 @@ impl Call {
         Arc::clone(state)
             .downcast()
             .expect("the map holds each type under its own id")
+    }
+
+    /// The value of header `name`, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// Ends when the server begins to stop: a long wait should then answer at once.

@@ -14,13 +14,13 @@ use crate::{
 /// Whether `path` is ours. A bucket's name cannot begin with an underscore.
 pub(crate) fn owns(request: &Request, signed: bool) -> bool {
     request.path.starts_with("/_")
-        || (request.path == "/health" && !signed && request.method != Method::PUT)
+        || (&*request.path == "/health" && !signed && request.method != Method::PUT)
 }
 
 /// Answers a request to the control plane.
 pub(crate) async fn handle(emulator: &Emulator, request: &Request) -> Response {
     let get = request.method == Method::GET || request.method == Method::HEAD;
-    match request.path.as_str() {
+    match &*request.path {
         "/health" if get => simple_health(emulator),
         "/_cumulog/health" if get => health(emulator),
         "/_cumulog/info" if get => answer(StatusCode::OK, &info(emulator)),

@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -16,10 +17,10 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// As it came: still percent-encoded.
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
     /// As it came, without the `?`.
     pub(crate) query: Option<String>,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Arc<HeaderMap>,
     pub(crate) body: Incoming,
 }
 
@@ -28,10 +29,10 @@ impl Request {
         let (parts, body) = request.into_parts();
         Self {
             method: parts.method,
-            path: parts.uri.path().to_owned(),
+            path: parts.uri.path().into(),
             query: parts.uri.query().map(str::to_owned),
             // An absolute URI names the host as well; the header is what clients sign.
-            headers: parts.headers,
+            headers: Arc::new(parts.headers),
             body,
         }
     }

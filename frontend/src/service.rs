@@ -28,10 +28,6 @@ type Handler = Box<dyn Fn(Call, Decode<'_>) -> Result<Running, Failure> + Send +
 /// required members that the request left out.
 pub(crate) type Validate = fn(&dyn Struct, &Missing) -> Result<(), Failure>;
 
-/// Parameters that a service reads off the path of a query request; the form is given
-/// so that they do not override it.
-pub(crate) type PathParameters = fn(path: &str, form: &str) -> Option<String>;
-
 /// A service and its handlers.
 pub(crate) struct Service {
     pub(crate) schema: &'static ServiceSchema,
@@ -39,7 +35,6 @@ pub(crate) struct Service {
     /// The service's code for "our fault".
     pub(crate) internal_code: &'static str,
     validate: Validate,
-    path_parameters: Option<PathParameters>,
     /// The key spaces that the service owns.
     pub(crate) spaces: &'static [Space],
     handlers: HashMap<&'static str, Handler>,
@@ -54,7 +49,6 @@ impl Service {
             request_ids: RequestIdStyle::default(),
             internal_code: crate::failure::INTERNAL,
             validate: default_validate,
-            path_parameters: None,
             spaces: &[],
             handlers: HashMap::new(),
             recover: None,
@@ -76,12 +70,6 @@ impl Service {
     /// Checks every input with `validate` instead of the model's constraints.
     pub(crate) fn validate(mut self, validate: Validate) -> Self {
         self.validate = validate;
-        self
-    }
-
-    /// Reads parameters off the path of query requests, as SQS does for its queue URL.
-    pub(crate) fn reads_path(mut self, parameters: PathParameters) -> Self {
-        self.path_parameters = Some(parameters);
         self
     }
 
@@ -168,11 +156,6 @@ impl Service {
     /// Refuses an input that breaks the service's constraints.
     pub(crate) fn check(&self, input: &dyn Struct, missing: &Missing) -> Result<(), Failure> {
         (self.validate)(input, missing)
-    }
-
-    /// The parameters that the path of a query request adds to its form.
-    pub(crate) fn path_parameters(&self, path: &str, form: &str) -> Option<String> {
-        self.path_parameters.and_then(|read| read(path, form))
     }
 
     /// Whether `operation` has a handler.

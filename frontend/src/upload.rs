@@ -12,7 +12,7 @@ use http::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 
 use crate::{
-    checksum::{Algorithm, Hasher},
+    checksum::{Algorithm, Checksum, Hasher},
     chunked::{ChunkError, ChunkedDecoder, Framing, Step},
     failure::Failure,
     http::{BodyError, Chunks},
@@ -41,10 +41,35 @@ pub(crate) fn open(headers: &HeaderMap, body: Incoming) -> Result<ByteStream, Fa
     }
 }
 
-/// The checksum that a trailer will carry, to be stored with the object.
-pub(crate) fn trailing_checksum(headers: &HeaderMap) -> Option<Algorithm> {
-    let framing = Framing::from_headers(headers).ok()??;
-    framing.trailers.first().copied()
+/// Verifies a body that was read whole against what the headers say of it:
+/// `Content-MD5` and `x-amz-checksum-…`.
+pub(crate) fn verify(headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
+    let sums = Algorithm::ALL.iter().map(|algorithm| (algorithm.header(), *algorithm));
+    for (name, algorithm) in sums.chain([("content-md5", Algorithm::Md5)]) {
+        let Some(value) = headers.get(name) else { continue };
+        let claimed = value.to_str().ok().and_then(|value| Checksum::from_base64(algorithm, value));
+        match claimed {
+            None => return Err(invalid_digest(name)),
+            Some(claimed) if claimed != algorithm.checksum(body) => return Err(bad_digest(name, algorithm)),
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn invalid_digest(name: &str) -> Failure {
+    if name == "content-md5" {
+        return Failure::sender("InvalidDigest", 400, "The Content-MD5 you specified was invalid.");
+    }
+    Failure::sender("InvalidRequest", 400, format!("Value for {name} header is invalid."))
+}
+
+fn bad_digest(name: &str, algorithm: Algorithm) -> Failure {
+    let message = match name {
+        "content-md5" => "The Content-MD5 you specified did not match what we received.".to_owned(),
+        _ => format!("The {} you specified did not match the calculated checksum.", algorithm.name()),
+    };
+    Failure::sender("BadDigest", 400, message)
 }
 
 type Parts = Result<Bytes, StreamError>;

@@ -4,31 +4,34 @@
 //! told apart in [`codec`] only; a handler never knows which one was spoken.
 
 mod codec;
+mod exchange;
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
 use bytes::Bytes;
-use cumulog_shape::{ByteStream, OperationRoute, OperationSchema, Protocol, Struct};
+use cumulog_shape::Protocol;
 use http::{HeaderName, HeaderValue, Method, header};
 use hyper::body::Incoming;
 
 pub(crate) use codec::Routers;
 
+use self::exchange::Exchange;
 use crate::{
-    call::{Call, Identity},
     control, cors,
     emulator::Emulator,
-    failure::{self, Failure},
+    failure::Failure,
     http::{self as body, BodyError, Request, Response},
     ids::RequestIdStyle,
     log::{Level, Quoted},
-    route::{self, Lost, Route, Signs},
-    service::Running,
+    route::{self, Lost, Signs},
+    service::Service,
     sigv4::{self, Credential},
-    upload,
 };
 
 /// What is known of a request by the time it is answered, for its log line.
@@ -36,8 +39,24 @@ struct Trace {
     service: &'static str,
     operation: Arc<str>,
     request_id: Arc<str>,
+    /// S3 identifies a request twice.
+    host_id: Option<String>,
     lsn: Arc<AtomicU64>,
     error: Option<String>,
+}
+
+impl Trace {
+    /// The service is known: it has request ids of its own style.
+    fn found(&mut self, service: &Service, emulator: &Emulator) {
+        self.service = service.schema.name;
+        let random = &*emulator.world.random;
+        if service.request_ids != RequestIdStyle::Uuid {
+            self.request_id = service.request_ids.make(random).into();
+        }
+        if service.request_ids == RequestIdStyle::Letters16 {
+            self.host_id = Some(random.letters(76));
+        }
+    }
 }
 
 /// A request body: on its way, or read already because its form named the service.
@@ -63,6 +82,7 @@ pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming
         service: "-",
         operation: "-".into(),
         request_id: RequestIdStyle::Uuid.make(&*emulator.world.random).into(),
+        host_id: None,
         lsn: Arc::default(),
         error: None,
     };
@@ -85,6 +105,10 @@ fn finish_headers(response: &mut Response, trace: &Trace) {
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-amzn-requestid"), id.clone());
     headers.insert(HeaderName::from_static("x-amz-request-id"), id);
+    if let Some(id) = trace.host_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
+        headers.insert(HeaderName::from_static("x-amz-id-2"), id);
+        headers.insert(header::SERVER, HeaderValue::from_static("AmazonS3"));
+    }
 }
 
 fn write_line(emulator: &Emulator, trace: &Trace, response: &Response, started: Instant) {
@@ -95,7 +119,7 @@ fn write_line(emulator: &Emulator, trace: &Trace, response: &Response, started: 
         Level::Info
     };
     let duration_us = started.elapsed().as_micros();
-    let lsn = trace.lsn.load(std::sync::atomic::Ordering::Relaxed);
+    let lsn = trace.lsn.load(Ordering::Relaxed);
     let Trace {
         service,
         operation,
@@ -126,60 +150,35 @@ async fn answer(
     credential: Option<Credential>,
     trace: &mut Trace,
 ) -> Response {
-    let Request {
-        method,
-        path,
-        query,
-        headers,
-        body,
-    } = request;
+    let mut body = Unread::Arriving(request.body);
     let mut signs = Signs {
-        method: &method,
-        path: &path,
-        query: query.as_deref(),
-        headers: &headers,
+        method: &request.method,
+        path: &request.path,
+        query: request.query.as_deref(),
+        headers: &request.headers,
         credential: credential.as_ref(),
         form: None,
     };
-    let mut body = Unread::Arriving(body);
+    let mut form = Bytes::new();
     if signs.needs_form() {
         match read(body, emulator.settings.request_bytes_max).await {
-            Ok(bytes) => body = Unread::Arrived(bytes),
-            Err(failure) => {
-                return lost(
-                    trace,
-                    Lost {
-                        protocol: Protocol::Query,
-                        failure,
-                    },
-                );
-            }
+            Ok(bytes) => form = bytes,
+            Err(failure) => return lost(trace, Protocol::Query, &failure),
         }
+        body = Unread::Arrived(form.clone());
     }
-    let form = match &body {
-        Unread::Arrived(bytes) => Some(bytes.clone()),
-        Unread::Arriving(_) => None,
-    };
-    signs.form = form
-        .as_deref()
-        .and_then(|form| std::str::from_utf8(form).ok());
+    signs.form = std::str::from_utf8(&form).ok().filter(|form| !form.is_empty());
     let route = match route::find(&emulator.services, &signs) {
         Ok(route) => route,
-        Err(unknown) => return lost(trace, unknown),
+        Err(Lost { protocol, failure }) => return lost(trace, protocol, &failure),
     };
-    trace.service = route.service.schema.name;
-    if route.service.request_ids != RequestIdStyle::Uuid {
-        trace.request_id = route
-            .service
-            .request_ids
-            .make(&*emulator.world.random)
-            .into();
-    }
+    trace.found(route.service, emulator);
     let exchange = Exchange {
         emulator,
         route,
         signs,
-        resource: &path,
+        path: &request.path,
+        headers: &request.headers,
     };
     match exchange.run(body, trace).await {
         Ok(response) => response,
@@ -187,9 +186,10 @@ async fn answer(
     }
 }
 
-fn lost(trace: &mut Trace, Lost { protocol, failure }: Lost) -> Response {
+/// Answers a request that is for no service.
+fn lost(trace: &mut Trace, protocol: Protocol, failure: &Failure) -> Response {
     trace.error = Some(failure.to_string());
-    codec::write_failure(protocol, None, &failure, &trace.request_id, "/")
+    codec::write_failure(protocol, None, failure, &trace.request_id, None)
 }
 
 /// Reads what is left of a body into memory.
@@ -204,186 +204,10 @@ impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLong { bytes_max } => {
-                let message = format!(
-                    "Request size exceeded limit of {bytes_max} bytes (--request-bytes-max)"
-                );
+                let message = format!("Request size exceeded limit of {bytes_max} bytes (--request-bytes-max)");
                 Failure::sender("RequestEntityTooLarge", 413, message)
             }
             BodyError::Broken(_) => Failure::sender("IncompleteBody", 400, error.to_string()),
         }
     }
-}
-
-/// A request whose service is known.
-struct Exchange<'a> {
-    emulator: &'a Emulator,
-    route: Route<'a>,
-    signs: Signs<'a>,
-    /// The path, for S3's errors.
-    resource: &'a str,
-}
-
-impl<'a> Exchange<'a> {
-    async fn run(&self, body: Unread, trace: &mut Trace) -> Result<Response, Failure> {
-        let (operation, source) = match self.route.protocol {
-            Protocol::RestXml | Protocol::RestJson => self.bind(body, trace).await?,
-            Protocol::Query | Protocol::Ec2 => self.form(body, trace).await?,
-            _ => self.document(body, trace).await?,
-        };
-        let call = self.call(trace);
-        self.emulator.world.store.admission().await;
-        let service = self.route.service;
-        let mut source = Some(source);
-        let mut decode = |input: &mut dyn Struct| {
-            let source = source.take().expect("a handler decodes its input once");
-            let missing = codec::read(self.route, operation, &self.signs, source, input)?;
-            service.check(input, &missing)
-        };
-        let running = service
-            .run(operation.name, call, &mut decode)
-            .expect("the operation was found to have a handler")?;
-        let mut output = match running {
-            Running::Done(answer) => answer?,
-            Running::Later(answer) => answer.await?,
-        };
-        codec::write(self.route, operation, &mut *output, &trace.request_id)
-    }
-
-    /// The operation called `name`, if it is one that we have.
-    fn implemented(
-        &self,
-        operation: &'static OperationRoute,
-        trace: &mut Trace,
-    ) -> Result<&'static OperationSchema, Failure> {
-        trace.operation = operation.name.into();
-        let implemented = operation
-            .schema
-            .filter(|schema| self.route.service.implements(schema.name));
-        implemented.ok_or_else(|| route::not_implemented(self.route.service, operation.name))
-    }
-
-    /// Smithy RPC and the JSON protocols: a name and a document.
-    async fn document(
-        &self,
-        body: Unread,
-        trace: &mut Trace,
-    ) -> Result<(&'static OperationSchema, Source), Failure> {
-        let operation = route::operation(self.route, &self.signs)?;
-        let operation = self.implemented(operation, trace)?;
-        let body = read(body, self.emulator.settings.request_bytes_max).await?;
-        Ok((operation, Source::Document(body)))
-    }
-
-    /// The query protocols: parameters in the body, the query string, or both.
-    async fn form(
-        &self,
-        body: Unread,
-        trace: &mut Trace,
-    ) -> Result<(&'static OperationSchema, Source), Failure> {
-        let mut form = read(body, self.emulator.settings.request_bytes_max).await?;
-        if let Some(query) = self.signs.query {
-            form = [&form[..], query.as_bytes()].join(&b'&').into();
-        }
-        let text = std::str::from_utf8(&form).map_err(|_| {
-            Failure::sender(
-                "MalformedQueryString",
-                400,
-                "The request parameters are not UTF-8.",
-            )
-        })?;
-        let signs = Signs {
-            form: Some(text),
-            ..self.signs
-        };
-        let operation = route::operation(self.route, &signs)?;
-        let operation = self.implemented(operation, trace)?;
-        if let Some(parameters) = self.route.service.path_parameters(self.signs.path, text) {
-            form = [&form[..], parameters.as_bytes()].join(&b'&').into();
-        }
-        Ok((operation, Source::Form(form)))
-    }
-
-    /// The REST protocols: members in the path, the query, the headers and the body.
-    async fn bind(
-        &self,
-        body: Unread,
-        trace: &mut Trace,
-    ) -> Result<(&'static OperationSchema, Source), Failure> {
-        let found = self
-            .emulator
-            .routers
-            .find(self.route.service, &self.signs)?;
-        let operation = self.implemented(found.operation, trace)?;
-        let body = match body {
-            Unread::Arriving(body) if codec::streams(operation) => {
-                Content::Stream(upload::open(self.signs.headers, body)?)
-            }
-            body => Content::Whole(read(body, self.emulator.settings.request_bytes_max).await?),
-        };
-        Ok((
-            operation,
-            Source::Bound {
-                labels: found.labels,
-                body,
-            },
-        ))
-    }
-
-    fn call(&self, trace: &Trace) -> Call {
-        let credential = self.signs.credential;
-        let identity = Identity {
-            access_key: credential.map(|credential| credential.access_key.clone()),
-        };
-        let region = credential
-            .map(|credential| credential.region.as_str())
-            .filter(|region| !region.is_empty());
-        let host = self
-            .signs
-            .headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok());
-        Call {
-            request_id: Arc::clone(&trace.request_id),
-            operation: format!("{}.{}", trace.service, trace.operation).into(),
-            account: identity.account().into(),
-            region: region.unwrap_or(&self.emulator.settings.region).into(),
-            identity,
-            now: self.emulator.world.clock.now(),
-            endpoint: host
-                .map_or_else(|| self.emulator.address.to_string(), str::to_owned)
-                .into(),
-            world: Arc::clone(&self.emulator.world),
-            lsn: Arc::clone(&trace.lsn),
-        }
-    }
-
-    fn fail(&self, mut failure: Failure, trace: &mut Trace) -> Response {
-        if failure.code == failure::INTERNAL {
-            failure.code = self.route.service.internal_code.into();
-        }
-        trace.error = Some(failure.to_string());
-        codec::write_failure(
-            self.route.protocol,
-            Some(self.route.service),
-            &failure,
-            &trace.request_id,
-            self.resource,
-        )
-    }
-}
-
-/// An input as it came, before it is read into its type.
-pub(crate) enum Source {
-    Document(Bytes),
-    Form(Bytes),
-    Bound { labels: Labels, body: Content },
-}
-
-/// The decoded labels of a path.
-pub(crate) type Labels = Vec<(&'static str, String)>;
-
-/// The body of a REST request.
-pub(crate) enum Content {
-    Whole(Bytes),
-    Stream(ByteStream),
 }
