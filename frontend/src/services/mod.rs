@@ -1,5 +1,7 @@
 //! One folder a service. A service touches its own key spaces only.
 
+mod s3;
+
 use crate::service::Service;
 
 /// All services, by the names that `--services` and `--persist` take.
@@ -7,5 +9,5 @@ pub(crate) const NAMES: &[&str] = &["dynamodb", "s3", "sqs", "sts"];
 
 /// All services with their handlers.
 pub(crate) fn all() -> Vec<Service> {
-    vec![]
+    vec![s3::service()]
 }

@@ -1,0 +1,242 @@
+//! GetObject and HeadObject.
+
+use super::body;
+use super::buckets::open_bucket;
+use super::checksums::set_checksum;
+use super::conditions::{ReadConditions, State};
+use super::draft::refuse_customer_key;
+use super::error::S3Error;
+use super::names::{check_key, check_version};
+use super::range;
+use super::rows::{ChecksumRow, OBJECTS, ObjectRow};
+use crate::call::Call;
+use cumulog_engine::{Read, View};
+use cumulog_model::s3::{
+    ChecksumMode, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
+    ServerSideEncryption,
+};
+use cumulog_shape::{Timestamp, TimestampFormat};
+use std::ops::Range;
+
+/// What an object is served as when its writer did not say.
+const DEFAULT_TYPE: &str = "binary/octet-stream";
+
+/// The object at `key`.
+pub(super) fn open_object(read: &impl Read, bucket: &str, key: &str) -> Result<ObjectRow, S3Error> {
+    let place = (bucket.to_owned(), key.to_owned());
+    OBJECTS
+        .get(read, &place)?
+        .ok_or_else(|| S3Error::NoSuchKey {
+            key: key.to_owned(),
+        })
+}
+
+/// An object, and what of it a request asked for.
+struct Found {
+    row: ObjectRow,
+    /// `None`: all of it.
+    range: Option<Range<u64>>,
+    /// The checksum to show.
+    checksum: Option<ChecksumRow>,
+    /// How many parts there are, when one was asked for by number.
+    parts: Option<i32>,
+}
+
+impl Found {
+    fn length(&self) -> u64 {
+        self.range
+            .as_ref()
+            .map_or(self.row.bytes, |range| range.end - range.start)
+    }
+
+    fn content_range(&self) -> Option<String> {
+        self.range
+            .as_ref()
+            .map(|range| range::content_range(range, self.row.bytes))
+    }
+}
+
+/// Finds what an input asks for. By name, as both inputs have the members.
+macro_rules! find {
+    ($call:expr, $view:expr, $input:expr) => {{
+        let (call, view, input): (&Call, &View, _) = ($call, $view, &$input);
+        refuse_customer_key!(input);
+        check_key(&input.key)?;
+        open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+        check_version(input.version_id.as_deref())?;
+        let row = open_object(view, &input.bucket, &input.key)?;
+        let conditions = ReadConditions {
+            if_match: input.if_match.as_deref(),
+            if_none_match: input.if_none_match.as_deref(),
+            if_modified_since: input.if_modified_since,
+            if_unmodified_since: input.if_unmodified_since,
+        };
+        let state = State {
+            etag: &row.etag,
+            modified: Timestamp(row.modified_ms),
+        };
+        conditions.check_read(state, call.now)?;
+        select(
+            row,
+            input.range.as_deref(),
+            input.part_number,
+            input.checksum_mode.as_ref(),
+        )
+    }};
+}
+
+fn select(
+    row: ObjectRow,
+    range: Option<&str>,
+    part: Option<i32>,
+    mode: Option<&ChecksumMode>,
+) -> Result<Found, S3Error> {
+    let enabled = mode == Some(&ChecksumMode::Enabled);
+    if let Some(number) = part {
+        if range.is_some() {
+            return Err(S3Error::request(
+                "Cannot specify both Range header and partNumber query parameter",
+            ));
+        }
+        return select_part(row, number, enabled);
+    }
+    let range = range::select(range, row.bytes)?;
+    let checksum = row.checksum.clone().filter(|_| enabled && range.is_none());
+    Ok(Found {
+        row,
+        range,
+        checksum,
+        parts: None,
+    })
+}
+
+/// One part of an object by its place. An object that came whole has one part.
+fn select_part(row: ObjectRow, number: i32, enabled: bool) -> Result<Found, S3Error> {
+    if !(1..=10_000).contains(&number) {
+        let message = "Part number must be an integer between 1 and 10000, inclusive";
+        return Err(S3Error::argument("partNumber", number.to_string(), message));
+    }
+    let count = row.parts.len().max(1);
+    let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
+    let refused = S3Error::InvalidPartNumber {
+        requested: i64::from(number),
+        parts: count,
+    };
+    if index >= count {
+        return Err(refused);
+    }
+    let start = row
+        .parts
+        .iter()
+        .take(index)
+        .map(|part| part.bytes)
+        .sum::<u64>();
+    let bytes = row.parts.get(index).map_or(row.bytes, |part| part.bytes);
+    let whole = row.checksum.as_ref();
+    let checksum = match row.parts.get(index).and_then(|part| part.checksum.clone()) {
+        Some(value) => whole.map(|whole| ChecksumRow {
+            value,
+            ..whole.clone()
+        }),
+        None => whole.filter(|_| count == 1).cloned(),
+    };
+    Ok(Found {
+        range: (bytes > 0).then(|| start..start + bytes),
+        checksum: checksum.filter(|_| enabled),
+        parts: (!row.parts.is_empty()).then(|| i32::try_from(count).unwrap_or(i32::MAX)),
+        row,
+    })
+}
+
+/// The output that shows `$found`. By name, as both outputs have the members.
+macro_rules! shown {
+    ($output:ident, $found:expr, $input:expr) => {{
+        let (found, input) = ($found, $input);
+        let mut output = $output {
+            accept_ranges: Some("bytes".to_owned()),
+            last_modified: Some(Timestamp(found.row.modified_ms)),
+            content_length: i64::try_from(found.length()).ok(),
+            content_range: found.content_range(),
+            e_tag: Some(found.row.quoted_etag()),
+            parts_count: found.parts,
+            server_side_encryption: Some(ServerSideEncryption::Aes256),
+            ..Default::default()
+        };
+        set_checksum!(output, found.checksum);
+        let ObjectRow {
+            metadata,
+            traits,
+            tags,
+            ..
+        } = found.row;
+        output.content_type = Some(
+            input
+                .response_content_type
+                .or(metadata.content_type)
+                .unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
+        );
+        output.content_encoding = input
+            .response_content_encoding
+            .or(metadata.content_encoding);
+        output.content_language = input
+            .response_content_language
+            .or(metadata.content_language);
+        output.content_disposition = input
+            .response_content_disposition
+            .or(metadata.content_disposition);
+        output.cache_control = input.response_cache_control.or(metadata.cache_control);
+        let expires = input
+            .response_expires
+            .map(|time| time.format(TimestampFormat::HttpDate));
+        output.expires = expires.or(metadata.expires);
+        output.metadata = Some(metadata.user.into_iter().collect());
+        output.website_redirect_location = traits.website_redirect;
+        // S3 does not name the class that everything has.
+        output.storage_class = Some(traits.storage_class)
+            .filter(|class| !class.is_empty())
+            .map(|class| class.as_str().into());
+        output.tag_count = Some(tags.len())
+            .filter(|count| *count > 0)
+            .and_then(|count| i32::try_from(count).ok());
+        output
+    }};
+}
+
+/// Reads an object. Its bytes stream from the state that this request saw.
+pub(super) fn get_object(
+    call: &Call,
+    view: &View,
+    input: GetObjectInput,
+) -> Result<GetObjectOutput, S3Error> {
+    let found = find!(call, view, input)?;
+    check_readable(&found.row)?;
+    let pieces = match &found.range {
+        Some(range) => body::slice(&found.row.body, range.clone()),
+        None => found.row.body.clone(),
+    };
+    let body = body::open(view.clone(), pieces)?;
+    Ok(GetObjectOutput {
+        body,
+        ..shown!(GetObjectOutput, found, input)
+    })
+}
+
+/// Reads all that is known of an object but its bytes.
+pub(super) fn head_object(
+    call: &Call,
+    view: &View,
+    input: HeadObjectInput,
+) -> Result<HeadObjectOutput, S3Error> {
+    let found = find!(call, view, input)?;
+    Ok(shown!(HeadObjectOutput, found, input))
+}
+
+/// Refuses objects that are archived: they have to be restored first.
+pub(super) fn check_readable(row: &ObjectRow) -> Result<(), S3Error> {
+    match row.storage_class() {
+        class @ ("GLACIER" | "DEEP_ARCHIVE") => Err(S3Error::InvalidObjectState {
+            storage_class: class.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,68 @@
+//! S3: buckets and objects.
+//!
+//! Rows hold all that is known of a bucket, an object, an upload or a part; [`body`] holds the bytes behind them. A
+//! write verifies its body first and then changes rows and bodies in one transaction; a read streams from one view.
+//!
+//! Objects have no versions yet: the only version id is `null`. What S3 has and we do not is refused by the name of its
+//! header, never ignored.
+
+mod body;
+mod buckets;
+mod checksums;
+mod conditions;
+mod copy;
+mod delete;
+mod draft;
+mod error;
+mod get;
+mod list;
+mod multipart;
+mod names;
+mod put;
+mod range;
+mod receive;
+mod rows;
+
+use crate::ids::RequestIdStyle;
+use crate::service::Service;
+use cumulog_engine::Space;
+use cumulog_model::s3 as model;
+
+/// The key spaces that S3 owns.
+const SPACES: &[Space] = &[
+    rows::BUCKETS.space(),
+    rows::OBJECTS.space(),
+    rows::UPLOADS.space(),
+    rows::PARTS.space(),
+    body::BODIES.space(),
+    body::CHUNKS,
+    body::LAST_ID.space(),
+];
+
+/// S3 and its handlers.
+pub(crate) fn service() -> Service {
+    Service::new(&model::SERVICE)
+        .spaces(SPACES)
+        .request_ids(RequestIdStyle::Letters16)
+        .internal_code("InternalError")
+        .recover(body::sweep)
+        .write::<model::CreateBucket, _>(buckets::create_bucket)
+        .read::<model::ListBuckets, _>(buckets::list_buckets)
+        .read::<model::HeadBucket, _>(buckets::head_bucket)
+        .read::<model::GetBucketLocation, _>(buckets::get_bucket_location)
+        .write::<model::DeleteBucket, _>(buckets::delete_bucket)
+        .future::<model::PutObject, _, _>(put::put_object)
+        .read::<model::GetObject, _>(get::get_object)
+        .read::<model::HeadObject, _>(get::head_object)
+        .write::<model::DeleteObject, _>(delete::delete_object)
+        .write::<model::DeleteObjects, _>(delete::delete_objects)
+        .future::<model::CopyObject, _, _>(copy::copy_object)
+        .read::<model::ListObjects, _>(list::list_objects)
+        .read::<model::ListObjectsV2, _>(list::list_objects_v2)
+        .write::<model::CreateMultipartUpload, _>(multipart::create)
+        .future::<model::UploadPart, _, _>(multipart::upload_part)
+        .write::<model::CompleteMultipartUpload, _>(multipart::complete)
+        .write::<model::AbortMultipartUpload, _>(multipart::abort)
+        .read::<model::ListParts, _>(multipart::list_parts)
+        .read::<model::ListMultipartUploads, _>(multipart::list_uploads)
+}

@@ -1,0 +1,100 @@
+//! PutObject, and how any write puts an object in its place.
+
+use super::body;
+use super::buckets::open_bucket;
+use super::checksums::set_checksum;
+use super::conditions::WriteCondition;
+use super::draft::{Draft, draft, refuse_unsupported};
+use super::error::{S3Error, refuse};
+use super::names::check_key;
+use super::receive::{Expected, Received, given_checksums, receive};
+use super::rows::{ChecksumRow, OBJECTS, ObjectRow};
+use crate::call::Call;
+use crate::checksum::Algorithm;
+use crate::failure::Failure;
+use cumulog_engine::Txn;
+use cumulog_model::s3::{PutObjectInput, PutObjectOutput, ServerSideEncryption};
+
+/// The checksum of objects whose writer asked for none.
+pub(super) const DEFAULT_CHECKSUM: Algorithm = Algorithm::Crc64Nvme;
+
+/// Stores an object. The bucket is looked at before the body is asked for, and again with the write.
+pub(super) async fn put_object(
+    call: Call,
+    mut input: PutObjectInput,
+) -> Result<PutObjectOutput, Failure> {
+    refuse_unsupported!(input);
+    refuse(&[(
+        "x-amz-write-offset-bytes",
+        input.write_offset_bytes.is_some(),
+    )])?;
+    check_key(&input.key)?;
+    let draft = draft!(input)?;
+    let condition =
+        WriteCondition::parse(input.if_match.as_deref(), input.if_none_match.as_deref())?;
+    let expected = Expected::parse(
+        &call,
+        &input.body,
+        input.content_md5.as_deref(),
+        input.checksum_algorithm.as_ref(),
+        given_checksums!(input),
+    )?;
+    let owner = input.expected_bucket_owner.as_deref();
+    open_bucket(&call.view(), &input.bucket, owner)?;
+    let algorithm = expected.algorithm().unwrap_or(DEFAULT_CHECKSUM);
+    let received = receive(&call, input.body, expected, Some(algorithm)).await?;
+    let committed = call.commit(|txn| {
+        open_bucket(txn, &input.bucket, owner)?;
+        let row = whole_object(&call, txn, draft, &received, algorithm)?;
+        place(txn, &input.bucket, &input.key, &condition, &row)?;
+        Ok::<_, S3Error>(row)
+    });
+    let row = committed.await?;
+    received.upload.kept();
+    let mut output = PutObjectOutput {
+        e_tag: Some(row.quoted_etag()),
+        server_side_encryption: Some(ServerSideEncryption::Aes256),
+        ..Default::default()
+    };
+    set_checksum!(output, row.checksum);
+    Ok(output)
+}
+
+/// The row of an object that came in one piece.
+fn whole_object(
+    call: &Call,
+    txn: &mut Txn,
+    draft: Draft,
+    received: &Received,
+    algorithm: Algorithm,
+) -> Result<ObjectRow, S3Error> {
+    Ok(ObjectRow {
+        modified_ms: call.clock().now().0,
+        bytes: received.upload.bytes(),
+        etag: received.md5.hex(),
+        body: received.upload.keep(txn)?,
+        metadata: draft.metadata,
+        traits: draft.traits,
+        tags: draft.tags,
+        checksum: received.checksum(algorithm).map(ChecksumRow::whole),
+        parts: Vec::new(),
+    })
+}
+
+/// Puts `row` in the place of what is at `key`, if `condition` holds, and lets go of that.
+pub(super) fn place(
+    txn: &mut Txn,
+    bucket: &str,
+    key: &str,
+    condition: &WriteCondition,
+    row: &ObjectRow,
+) -> Result<(), S3Error> {
+    let place = (bucket.to_owned(), key.to_owned());
+    let old = OBJECTS.get(txn, &place)?;
+    condition.check(key, old.as_ref().map(|old| old.etag.as_str()))?;
+    if let Some(old) = old {
+        body::release(txn, &old.body)?;
+    }
+    OBJECTS.put(txn, &place, row);
+    Ok(())
+}

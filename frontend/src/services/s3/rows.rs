@@ -1,0 +1,166 @@
+//! The rows that S3 keeps. A format on disk: append fields with a default, never reorder or remove.
+
+use super::body::Piece;
+use crate::checksum::{Algorithm, Checksum};
+use cumulog_engine::{Space, Table};
+use serde::{Deserialize, Serialize};
+
+/// Buckets by name. Names are global: the account stands in the row.
+pub(super) const BUCKETS: Table<(String,), BucketRow> =
+    Table::new(Space::new(0x0101, "s3/buckets"));
+
+/// Objects by bucket and key.
+pub(super) const OBJECTS: Table<(String, String), ObjectRow> =
+    Table::new(Space::new(0x0102, "s3/objects"));
+
+/// Uploads in parts by bucket, key and upload id; ids ascend with time.
+pub(super) const UPLOADS: Table<(String, String, String), UploadRow> =
+    Table::new(Space::new(0x0103, "s3/uploads"));
+
+/// Parts by upload id and part number.
+pub(super) const PARTS: Table<(String, u32), PartRow> = Table::new(Space::new(0x0104, "s3/parts"));
+
+/// A bucket.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct BucketRow {
+    pub(super) account: String,
+    pub(super) region: String,
+    /// As `GetBucketLocation` gives it: empty for us-east-1, `EU` where that was asked for.
+    pub(super) location: String,
+    pub(super) created_ms: i64,
+    /// The canned ACL of its creation; empty for `private`.
+    pub(super) acl: String,
+    /// Object ownership; empty for the default.
+    pub(super) ownership: String,
+    pub(super) tags: Vec<(String, String)>,
+}
+
+/// What a client says of an object beside its bytes: given at PUT, copied by COPY.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Metadata {
+    pub(super) content_type: Option<String>,
+    pub(super) content_encoding: Option<String>,
+    pub(super) content_language: Option<String>,
+    pub(super) content_disposition: Option<String>,
+    pub(super) cache_control: Option<String>,
+    pub(super) expires: Option<String>,
+    /// `x-amz-meta-…`, names in lower case without the prefix.
+    pub(super) user: Vec<(String, String)>,
+}
+
+/// What an object carries that a copy does not inherit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Traits {
+    /// Empty for STANDARD.
+    pub(super) storage_class: String,
+    pub(super) website_redirect: Option<String>,
+    /// The canned ACL; empty for `private`.
+    pub(super) acl: String,
+}
+
+/// An object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ObjectRow {
+    pub(super) modified_ms: i64,
+    pub(super) bytes: u64,
+    /// Without quotes.
+    pub(super) etag: String,
+    pub(super) body: Vec<Piece>,
+    pub(super) metadata: Metadata,
+    pub(super) traits: Traits,
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) checksum: Option<ChecksumRow>,
+    /// The parts of a multipart upload, in order; empty for an object that came whole.
+    pub(super) parts: Vec<ObjectPart>,
+}
+
+/// A part of an object, as it can be asked for by number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ObjectPart {
+    pub(super) number: u32,
+    pub(super) bytes: u64,
+    /// Base64; only where the upload asked for composite checksums.
+    pub(super) checksum: Option<String>,
+}
+
+/// A checksum of stored bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ChecksumRow {
+    /// By name, as in `x-amz-sdk-checksum-algorithm`.
+    pub(super) algorithm: String,
+    /// Base64; a composite one ends in `-` and the number of parts.
+    pub(super) value: String,
+    /// Made of the parts' checksums, not of the bytes.
+    pub(super) composite: bool,
+}
+
+impl ChecksumRow {
+    /// Of whole bytes.
+    pub(super) fn whole(checksum: &Checksum) -> ChecksumRow {
+        ChecksumRow {
+            algorithm: checksum.algorithm().name().to_owned(),
+            value: checksum.base64(),
+            composite: false,
+        }
+    }
+
+    /// The algorithm, if it is one that we know.
+    pub(super) fn algorithm(&self) -> Option<Algorithm> {
+        Algorithm::from_name(&self.algorithm)
+    }
+}
+
+/// An upload in parts, under way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct UploadRow {
+    pub(super) initiated_ms: i64,
+    pub(super) account: String,
+    pub(super) metadata: Metadata,
+    pub(super) traits: Traits,
+    pub(super) tags: Vec<(String, String)>,
+    /// The algorithm that the client asked for; empty if it left that to us.
+    pub(super) algorithm: String,
+    /// Whether the parts' checksums are to be combined into a composite one.
+    pub(super) composite: bool,
+    /// The object of this key was deleted since: a conditional completion must be refused.
+    pub(super) overtaken: bool,
+}
+
+/// An uploaded part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct PartRow {
+    pub(super) modified_ms: i64,
+    pub(super) bytes: u64,
+    /// Without quotes.
+    pub(super) etag: String,
+    pub(super) body: Vec<Piece>,
+    /// What the upload's algorithm gives, or our default's.
+    pub(super) checksum: Option<ChecksumRow>,
+}
+
+impl ObjectRow {
+    /// The entity tag as headers carry it.
+    pub(super) fn quoted_etag(&self) -> String {
+        quoted(&self.etag)
+    }
+
+    /// The storage class by name.
+    pub(super) fn storage_class(&self) -> &str {
+        self.traits.storage_class()
+    }
+}
+
+impl Traits {
+    /// The storage class by name.
+    pub(super) fn storage_class(&self) -> &str {
+        match self.storage_class.as_str() {
+            "" => "STANDARD",
+            class => class,
+        }
+    }
+}
+
+/// An entity tag as headers carry it.
+pub(super) fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
+}
