@@ -5,6 +5,7 @@
 //! per shape.
 
 mod bind_error;
+pub mod check;
 mod compare;
 pub mod error;
 pub mod json;
@@ -21,6 +22,7 @@ mod stream;
 mod text;
 mod timestamp;
 pub mod uri;
+mod value;
 mod xml;
 
 pub use bind_error::BindError;
@@ -38,3 +40,4 @@ pub use schema::{
 pub use serde_json::Value as Document;
 pub use stream::{ByteStream, StreamError};
 pub use timestamp::{Timestamp, TimestampFormat};
+pub use value::Value;

@@ -69,10 +69,10 @@ impl<T> Map<T> {
     }
 
     /// Entries in order, with values to change.
-    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&str, &mut T)> + ExactSizeIterator {
-        self.0
-            .iter_mut()
-            .map(|(key, value)| (key.as_str(), value))
+    pub fn iter_mut(
+        &mut self,
+    ) -> impl DoubleEndedIterator<Item = (&str, &mut T)> + ExactSizeIterator {
+        self.0.iter_mut().map(|(key, value)| (key.as_str(), value))
     }
 
     /// Adds an entry whose key the caller knows to be new, in constant time.

@@ -74,6 +74,13 @@ impl Timestamp {
         }
     }
 
+    /// As Java's `Date` prints: `Tue Nov 14 22:13:20 UTC 2023`.
+    pub(crate) fn to_java_date(self) -> String {
+        let mut out = String::new();
+        self.write_civil("%a %b %d %H:%M:%S UTC %Y", &mut out);
+        out
+    }
+
     fn write_epoch(self, out: &mut String) {
         let (sign, ms) = if self.0 < 0 {
             ("-", self.0.unsigned_abs())

@@ -1,0 +1,131 @@
+//! The models' regular expressions, which are Java's, matched against whole strings.
+//!
+//! Compiled when first needed: of some hundred patterns a run meets few.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+/// Steps after which a pattern that backtracks gives up; the value then counts as sound. Only the few patterns with
+/// look-around backtrack.
+const BACKTRACK_MAX: usize = 100_000;
+
+/// Bytes that one compiled pattern may take: bounded repetitions such as `[\S\s]{1,2048}` need some.
+const COMPILED_BYTES_MAX: usize = 64 << 20;
+
+/// Whether all of `text` matches `source`. A pattern that neither engine can compile matches everything; a test sees to it
+/// that the generated services have none.
+pub(super) fn matches(source: &'static str, text: &str) -> bool {
+    match &*matcher(source) {
+        Matcher::Linear(regex) => regex.is_match(text),
+        Matcher::Backtracking(regex) => regex.is_match(text).unwrap_or(true),
+        Matcher::Anything => true,
+    }
+}
+
+enum Matcher {
+    Linear(regex::Regex),
+    Backtracking(fancy_regex::Regex),
+    Anything,
+}
+
+/// Sources are constants, so address and length identify them, and hashing a long one is spared.
+static MATCHERS: LazyLock<RwLock<HashMap<(usize, usize), Arc<Matcher>>>> =
+    LazyLock::new(RwLock::default);
+
+fn matcher(source: &'static str) -> Arc<Matcher> {
+    let id = (source.as_ptr().addr(), source.len());
+    if let Some(matcher) = MATCHERS
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&id)
+    {
+        return matcher.clone();
+    }
+    let matcher = Arc::new(compile(source));
+    MATCHERS
+        .write()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(id, matcher.clone());
+    matcher
+}
+
+fn compile(source: &str) -> Matcher {
+    let anchored = format!(r"\A(?:{})\z", from_java(source));
+    if let Ok(regex) = regex::RegexBuilder::new(&anchored)
+        .size_limit(COMPILED_BYTES_MAX)
+        .build()
+    {
+        return Matcher::Linear(regex);
+    }
+    let builder = fancy_regex::RegexBuilder::new(&anchored)
+        .backtrack_limit(BACKTRACK_MAX)
+        .delegate_size_limit(COMPILED_BYTES_MAX)
+        .build();
+    builder.map_or(Matcher::Anything, Matcher::Backtracking)
+}
+
+/// Java's `\d`, `\w` and `\s` are ASCII, Rust's are Unicode. Inside brackets a nested class means the same in both.
+fn from_java(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut letters = source.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' {
+            out.push(letter);
+            continue;
+        }
+        match letters.next() {
+            Some('d') => out.push_str("[0-9]"),
+            Some('D') => out.push_str("[^0-9]"),
+            Some('w') => out.push_str("[0-9A-Za-z_]"),
+            Some('W') => out.push_str("[^0-9A-Za-z_]"),
+            Some('s') => out.push_str(r"[\t-\r ]"),
+            Some('S') => out.push_str(r"[^\t-\r ]"),
+            Some(other) => out.extend(['\\', other]),
+            None => out.push('\\'),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_strings_match_as_in_java() {
+        assert!(matches("[a-z]+", "abc"));
+        assert!(!matches("[a-z]+", "abc\n"));
+        assert!(!matches("[a-z]+", "1abc"));
+        assert!(matches("a|b", "b"));
+        assert!(!matches("a|b", "bb"));
+        assert!(matches(r"[\w.-]+\d", "a.b-9"));
+        assert!(!matches(r"\d+", "\u{0663}"));
+        assert!(!matches(r"[\w]+", "é"));
+        assert!(matches(r"[\S\s]*", "a\né"));
+    }
+
+    #[test]
+    fn look_around_works_and_cannot_run_away() {
+        let source = r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)";
+        assert!(matches(source, "a2024"));
+        assert!(!matches(source, "2024"));
+        let nested = r"(a+a+)+\1b";
+        assert!(
+            matches(nested, &"a".repeat(64)),
+            "gives up and lets the value pass"
+        );
+    }
+
+    /// Whether each pattern is really compiled: one that is not would silently check nothing.
+    #[test]
+    fn compiles_what_recorded_messages_show() {
+        for source in [
+            r"^(?=.*[a-zA-Z_\-\.])[a-zA-Z0-9_\-\.]+$",
+            r"$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))",
+            r"(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)",
+            r"^arn:aws([a-z]|\-)*:events:([a-z]|\d|\-)*:([0-9]{12})?:connection\/[\.\-_A-Za-z0-9]+\/[\-A-Za-z0-9]+$",
+        ] {
+            assert!(!matches!(compile(source), Matcher::Anything), "{source}");
+        }
+    }
+}
