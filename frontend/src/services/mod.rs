@@ -1,6 +1,8 @@
 //! One folder a service. A service touches its own key spaces only.
 
 mod s3;
+mod sqs;
+mod sts;
 
 use crate::service::Service;
 
@@ -9,5 +11,5 @@ pub(crate) const NAMES: &[&str] = &["dynamodb", "s3", "sqs", "sts"];
 
 /// All services with their handlers.
 pub(crate) fn all() -> Vec<Service> {
-    vec![s3::service()]
+    vec![s3::service(), sqs::service(), sts::service()]
 }
