@@ -121,7 +121,9 @@ def restore_query(model, legacy):
             code = old["error"].pop("code", name)
             shape["error"] = old["error"] | ({"queryCode": code} if code != name else {})
         for member, target in shape.get("members", {}).items():
-            restore_name(target, old.get("members", {}).get(member, {}))
+            former = old.get("members", {}).get(member, {})
+            # A member without a name of its own goes by its shape's.
+            restore_name(target, legacy["shapes"].get(former.get("shape"), {}) | former)
         for part in ("member", "key", "value"):
             if part in shape:
                 restore_name(shape[part], old.get(part, {}))

@@ -18,8 +18,7 @@ ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 50
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 
 # What clients add on their own.
-ADDED = {"ContentMD5", "ContentLength", "ContentType", "EncodingType", "ChecksumAlgorithm", "ChecksumCRC32", "SSECustomerKeyMD5",
-         "CopySourceSSECustomerKeyMD5"}
+ADDED = {"ContentMD5", "ContentLength", "ContentType", "EncodingType", "SSECustomerKeyMD5", "CopySourceSSECustomerKeyMD5"}
 # What clients rewrite.
 REWRITTEN = {"SSECustomerKey", "SSECustomerKeyMD5", "CopySourceSSECustomerKey", "CopySourceSSECustomerKeyMD5", "CopySource"}
 
@@ -47,7 +46,9 @@ class Maker:
         return {n: self.value(shape.members[n], location(n), n, depth + 1) for n in names}
 
     def list(self, shape, place, name, depth):
-        low = max(shape.metadata.get("min", 0), 0 if place == "xml" else 1)
+        # An empty flattened list leaves no trace in XML, and so reads as absent.
+        empty = place == "xml" and not shape.serialization.get("flattened")
+        low = max(shape.metadata.get("min", 0), 0 if empty else 1)
         return [self.value(shape.member, place, name, depth + 1) for _ in range(self.random.randint(low, low + 3))]
 
     def map(self, shape, place, name, depth):
@@ -60,6 +61,9 @@ class Maker:
         return self.random.choice(["a", "b-c", "d.e", "f_g"] if place == "headers" else ["a", "b.c", "é", "d e", "1"])
 
     def string(self, shape, place, name, depth):
+        if name in ("ChecksumAlgorithm", "ChecksumMode"):
+            # All algorithms need libraries that may not be here.
+            return {"ChecksumAlgorithm": "SHA256", "ChecksumMode": "ENABLED"}[name]
         if shape.enum:
             return self.random.choice(shape.enum)
         if name == "Bucket":
@@ -69,7 +73,8 @@ class Maker:
         if name in ("SSECustomerKey", "CopySourceSSECustomerKey"):
             return "0123456789abcdef0123456789abcdef"
         if name == "Key":
-            return self.random.choice(KEYS)
+            # XML turns a bare `\r` into `\n`, and botocore writes it bare.
+            return self.random.choice([key for key in KEYS if place != "xml" or key != "\r"])
         if place in ("header", "headers"):
             return self.random.choice(["a", "a b", "\"etag\"", "x,y", "t/p; q=1", "~!@#$%^&*()_+"])
         low = shape.metadata.get("min", 0)
@@ -77,7 +82,8 @@ class Maker:
         return text if len(text) >= low else "x" * low
 
     def integer(self, shape, place, name, depth):
-        return self.random.choice([0, 1, 7, 1000, 2**31 - 1])
+        low, high = shape.metadata.get("min", 0), shape.metadata.get("max", 2**31 - 1)
+        return self.random.choice([low, low + 1, (low + high) // 2, high])
 
     def long(self, shape, place, name, depth):
         return self.random.choice([0, 1, 2**40, 2**62])
@@ -108,8 +114,11 @@ def check_request(oracle, client, operation, params):
     assert found["operation"] == operation, (found, client.request)
     assert found["missing"] == [], (found, client.request)
     actual = found["input"]
-    for name in ADDED - set(expected):
-        actual.pop(name, None)
+    if not actual.get("Body") and "Body" not in expected:
+        actual.pop("Body", None)
+    for name in list(actual):
+        if name not in expected and (name in ADDED or name.startswith("Checksum")):
+            del actual[name]
     for name in REWRITTEN & set(expected):
         if name == "CopySource":
             assert urllib.parse.unquote(actual[name]) == urllib.parse.unquote(expected[name]), (actual, expected)
@@ -166,6 +175,11 @@ def main():
                 maker = Maker(seed)
                 make = lambda shape: maker.value(shape, body_place(service, shape), operation) if shape else {}
                 params, output = make(model.input_shape), make(model.output_shape)
+                if operation == "GetObject":
+                    # The client would check them.
+                    output = {name: value for name, value in output.items() if not name.startswith("Checksum")}
+                if "Body" in (model.output_shape.members if model.output_shape else {}):
+                    output["ContentLength"] = len(output.setdefault("Body", b""))
                 try:
                     client.request = None
                     try:
