@@ -175,39 +175,30 @@ impl Template {
             .filter(|pair| self.tells(pair))
             .map(|(key, _)| &**key)
             .collect();
-        let fitting = || {
-            self.routes.iter().filter(|route| {
-                route.operation.http.method == method
-                    && route
-                        .fixed
-                        .iter()
-                        .all(|key| query.iter().any(|pair| is_fixed(key, pair)))
-                    && telling.iter().all(|key| route.takes(key))
-            })
+        let fits = |route: &Route| {
+            route.operation.http.method == method
+                && route
+                    .fixed
+                    .iter()
+                    .all(|key| query.iter().any(|pair| is_fixed(key, pair)))
+                && telling.iter().all(|key| route.takes(key))
         };
-        let rank = |route: &&Route| {
-            let implemented = route.operation.schema.is_some();
-            // Of equals the first in the model: `max_by_key` would take the last.
-            Reverse((
-                route.fixed.len(),
-                route.operation.http.demands(),
-                implemented,
-            ))
-        };
-        let complete = fitting()
-            .filter(|route| route.operation.http.missing(query, headers) == 0)
-            .min_by_key(rank);
-        let route = complete.or_else(|| {
-            // Not all demands are met, but some are: let that operation say what is missing.
-            let begun = |route: &&Route| {
-                !route.fixed.is_empty()
-                    || route.operation.http.missing(query, headers) < route.operation.http.demands()
-            };
-            fitting()
-                .filter(begun)
-                .min_by_key(|route| (route.operation.http.missing(query, headers), rank(route)))
-        })?;
-        Some(route.operation)
+        let ranked = self
+            .routes
+            .iter()
+            .filter(|route| fits(route))
+            .filter_map(|route| {
+                let http = &route.operation.http;
+                let (demands, missing) = (http.demands(), http.missing(query, headers));
+                // Where some demands are met and some are not, that operation may say what is missing.
+                let meant = missing == 0 || missing < demands || !route.fixed.is_empty();
+                let implemented = route.operation.schema.is_some();
+                let rank = (Reverse(missing), route.fixed.len(), demands, implemented);
+                meant.then_some((rank, route.operation))
+            });
+        // Of equals the last by name: S3's `GetBucketLifecycleConfiguration` has replaced `GetBucketLifecycle`.
+        let (_, operation) = ranked.max_by_key(|(rank, _)| *rank)?;
+        Some(operation)
     }
 
     fn tells(&self, pair: &(Cow<'_, str>, Cow<'_, str>)) -> bool {

@@ -6,7 +6,10 @@ use cumulog_model::{s3, sqs, sts};
 use cumulog_shape::error::{self, ErrorReport};
 use cumulog_shape::rest::{self, RestRequest};
 use cumulog_shape::router::Router;
-use cumulog_shape::{Bytes, Entries, List, Operation, OperationSchema, Protocol, ServiceSchema, Slot, Struct, Timestamp, View};
+use cumulog_shape::{
+    Bytes, Entries, List, Operation, OperationSchema, Protocol, ServiceSchema, Slot, Struct,
+    Timestamp, View,
+};
 use cumulog_shape::{query, uri};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
@@ -19,7 +22,11 @@ pub struct Blank {
 }
 
 fn blank<O: Operation>() -> Blank {
-    Blank { schema: O::SCHEMA, input: Box::new(O::Input::default()), output: Box::new(O::Output::default()) }
+    Blank {
+        schema: O::SCHEMA,
+        input: Box::new(O::Input::default()),
+        output: Box::new(O::Output::default()),
+    }
 }
 
 macro_rules! blanks {
@@ -31,12 +38,16 @@ macro_rules! blanks {
 /// Every operation that restXml and query serve.
 fn blanks(service: &str) -> Vec<Blank> {
     match service {
-        "s3" => blanks!(s3: CreateBucket ListBuckets HeadBucket DeleteBucket GetBucketLocation PutObject GetObject HeadObject
+        "s3" => {
+            blanks!(s3: CreateBucket ListBuckets HeadBucket DeleteBucket GetBucketLocation PutObject GetObject HeadObject
             DeleteObject DeleteObjects CopyObject ListObjects ListObjectsV2 CreateMultipartUpload UploadPart
-            CompleteMultipartUpload AbortMultipartUpload ListParts ListMultipartUploads),
-        "sqs" => blanks!(sqs: CreateQueue GetQueueUrl ListQueues DeleteQueue GetQueueAttributes SetQueueAttributes PurgeQueue
+            CompleteMultipartUpload AbortMultipartUpload ListParts ListMultipartUploads)
+        }
+        "sqs" => {
+            blanks!(sqs: CreateQueue GetQueueUrl ListQueues DeleteQueue GetQueueAttributes SetQueueAttributes PurgeQueue
             SendMessage SendMessageBatch ReceiveMessage DeleteMessage DeleteMessageBatch ChangeMessageVisibility
-            ChangeMessageVisibilityBatch TagQueue UntagQueue ListQueueTags),
+            ChangeMessageVisibilityBatch TagQueue UntagQueue ListQueueTags)
+        }
         "sts" => blanks!(sts: GetCallerIdentity),
         _ => panic!("no service {service}"),
     }
@@ -52,7 +63,9 @@ pub fn service(name: &str) -> &'static ServiceSchema {
 }
 
 fn find(service: &str, operation: &str) -> Blank {
-    let found = blanks(service).into_iter().find(|blank| blank.schema.name == operation);
+    let found = blanks(service)
+        .into_iter()
+        .find(|blank| blank.schema.name == operation);
     found.unwrap_or_else(|| panic!("{service} has no {operation}"))
 }
 
@@ -61,34 +74,61 @@ pub fn read(request: &Value) -> Value {
     let text = |key: &str| request[key].as_str().unwrap_or_default();
     let body = bytes(&request["body"]);
     let result = match text("service") {
-        "s3" => read_rest(text("service"), text("method"), text("target"), &headers(&request["headers"]), body),
+        "s3" => read_rest(
+            text("service"),
+            text("method"),
+            text("target"),
+            &headers(&request["headers"]),
+            body,
+        ),
         service => read_query(service, &body),
     };
     result.unwrap_or_else(|error| json!({ "error": error }))
 }
 
-fn read_rest(name: &str, method: &str, target: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, String> {
+fn read_rest(
+    name: &str,
+    method: &str,
+    target: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Value, String> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let query = uri::pairs(query).ok_or("the query is not UTF-8")?;
-    let found = Router::new(service(name)).find(method, path, &query, headers).map_err(|error| format!("{error:?}"))?;
+    let found = Router::new(service(name))
+        .find(method, path, &query, headers)
+        .map_err(|error| format!("{error:?}"))?;
     if found.operation.schema.is_none() {
         return Ok(json!({ "operation": found.operation.name }));
     }
     let mut blank = find(name, found.operation.name);
-    let request = RestRequest { labels: &found.labels, query: &query, headers, body: body.into() };
-    let missing = rest::read(blank.schema, request, &mut *blank.input).map_err(|error| error.to_string())?;
+    let request = RestRequest {
+        labels: &found.labels,
+        query: &query,
+        headers,
+        body: body.into(),
+    };
+    let missing =
+        rest::read(blank.schema, request, &mut *blank.input).map_err(|error| error.to_string())?;
     let missing: Vec<String> = missing.iter().map(|missing| missing.path.clone()).collect();
-    Ok(json!({ "operation": blank.schema.name, "input": normal(&*blank.input), "missing": missing }))
+    Ok(
+        json!({ "operation": blank.schema.name, "input": normal(&*blank.input), "missing": missing }),
+    )
 }
 
 fn read_query(name: &str, form: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(form).map_err(|error| error.to_string())?;
     let pairs = uri::pairs(text).ok_or("the form is not UTF-8")?;
-    let (_, action) = pairs.iter().find(|(key, _)| key == "Action").ok_or("no action")?;
+    let (_, action) = pairs
+        .iter()
+        .find(|(key, _)| key == "Action")
+        .ok_or("no action")?;
     let mut blank = find(name, action);
     let missing = query::read(form, &mut *blank.input).map_err(|error| error.to_string())?;
     let missing: Vec<String> = missing.iter().map(|missing| missing.path.clone()).collect();
-    Ok(json!({ "operation": blank.schema.name, "input": normal(&*blank.input), "missing": missing }))
+    Ok(
+        json!({ "operation": blank.schema.name, "input": normal(&*blank.input), "missing": missing }),
+    )
 }
 
 /// Writes `{service, operation, output}`: `{status, headers, body}`.
@@ -102,7 +142,13 @@ pub fn write(answer: &Value) -> Value {
         return wire(answer.status, &answer.headers, &body);
     }
     let mut body = Vec::new();
-    query::write(service(name), blank.schema, &*blank.output, "request-1", &mut body);
+    query::write(
+        service(name),
+        blank.schema,
+        &*blank.output,
+        "request-1",
+        &mut body,
+    );
     wire(200, &HeaderMap::new(), &body)
 }
 
@@ -143,7 +189,14 @@ pub fn write_error(failure: &Value) -> Value {
 fn wire(status: u16, headers: &HeaderMap, body: &[u8]) -> Value {
     let headers: Map<String, Value> = headers
         .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned().into()))
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes())
+                    .into_owned()
+                    .into(),
+            )
+        })
         .collect();
     json!({ "status": status, "headers": headers, "body": base64_simd::STANDARD.encode_to_string(body) })
 }
@@ -152,22 +205,34 @@ fn headers(pairs: &Value) -> HeaderMap {
     let pairs = pairs.as_array().into_iter().flatten();
     pairs
         .map(|pair| {
-            let part = |index: usize| pair[index].as_str().expect("header names and values are text");
+            let part = |index: usize| {
+                pair[index]
+                    .as_str()
+                    .expect("header names and values are text")
+            };
             let name = HeaderName::from_bytes(part(0).as_bytes()).expect("a header name");
-            (name, HeaderValue::from_bytes(part(1).as_bytes()).expect("a header value"))
+            (
+                name,
+                HeaderValue::from_bytes(part(1).as_bytes()).expect("a header value"),
+            )
         })
         .collect()
 }
 
 pub fn bytes(base64: &Value) -> Bytes {
     let text = base64.as_str().unwrap_or_default();
-    base64_simd::STANDARD.decode_to_vec(text).expect("base64").into()
+    base64_simd::STANDARD
+        .decode_to_vec(text)
+        .expect("base64")
+        .into()
 }
 
 /// A structure in the neutral form.
 pub fn normal(value: &dyn Struct) -> Value {
     let members = value.schema().members.iter().enumerate();
-    let members = members.filter_map(|(index, member)| Some((member.name.to_owned(), normal_view(value.get(index))?)));
+    let members = members.filter_map(|(index, member)| {
+        Some((member.name.to_owned(), normal_view(value.get(index))?))
+    });
     Value::Object(members.collect())
 }
 
@@ -180,13 +245,21 @@ fn normal_view(view: View<'_>) -> Option<Value> {
         View::Float(number) => number.into(),
         View::Double(number) => number.into(),
         View::Blob(bytes) => base64_simd::STANDARD.encode_to_string(bytes).into(),
-        View::Stream(stream) => base64_simd::STANDARD.encode_to_string(stream.as_bytes().expect("in memory")).into(),
+        View::Stream(stream) => base64_simd::STANDARD
+            .encode_to_string(stream.as_bytes().expect("in memory"))
+            .into(),
         View::Timestamp(at) => at.0.into(),
         View::Document(json) => json.clone(),
-        View::List(list) => (0..list.len()).filter_map(|index| normal_view(list.get(index))).collect(),
+        View::List(list) => (0..list.len())
+            .filter_map(|index| normal_view(list.get(index)))
+            .collect(),
         View::Map(map) => {
             let entries = (0..map.len()).map(|index| map.entry(index));
-            Value::Object(entries.filter_map(|(key, view)| Some((key.to_owned(), normal_view(view)?))).collect())
+            Value::Object(
+                entries
+                    .filter_map(|(key, view)| Some((key.to_owned(), normal_view(view)?)))
+                    .collect(),
+            )
         }
         View::Struct(value) => normal(value),
     })
@@ -195,7 +268,10 @@ fn normal_view(view: View<'_>) -> Option<Value> {
 /// Fills a structure from the neutral form.
 pub fn fill(from: &Value, into: &mut dyn Struct) {
     for (name, value) in from.as_object().expect("an object") {
-        let index = into.schema().member(name).unwrap_or_else(|| panic!("{} has no {name}", into.schema().name));
+        let index = into
+            .schema()
+            .member(name)
+            .unwrap_or_else(|| panic!("{} has no {name}", into.schema().name));
         fill_slot(value, into.slot(index));
     }
 }
@@ -223,9 +299,15 @@ fn fill_slot(from: &Value, slot: Slot<'_>) {
 }
 
 fn fill_list(from: &Value, into: &mut dyn List) {
-    from.as_array().expect("a list").iter().for_each(|item| fill_slot(item, into.push()));
+    from.as_array()
+        .expect("a list")
+        .iter()
+        .for_each(|item| fill_slot(item, into.push()));
 }
 
 fn fill_map(from: &Value, into: &mut dyn Entries) {
-    from.as_object().expect("an object").iter().for_each(|(key, value)| fill_slot(value, into.push(key.clone())));
+    from.as_object()
+        .expect("an object")
+        .iter()
+        .for_each(|(key, value)| fill_slot(value, into.push(key.clone())));
 }
