@@ -5,6 +5,7 @@
 //! per shape.
 
 mod bind_error;
+pub mod cbor;
 pub mod check;
 mod compare;
 pub mod error;
