@@ -3,7 +3,7 @@
 Everything a test needs is on `Cumulog`:
 
     server = Cumulog(directory).start()
-    server.s3.put_object(Bucket="b", Key="k", Body=b"v")
+    server.s3.put_object(Bucket="bucket", Key="k", Body=b"v")
     server.kill9()
     server.start()          # the same directory and the same port: clients go on working
     server.stop()           # SIGTERM; fails unless it exits 0
@@ -235,10 +235,13 @@ class Cumulog:
             return json.load(answer)
 
     def aws(self, *arguments, **env) -> subprocess.CompletedProcess:
-        """Runs the AWS CLI; its output is text."""
+        """Runs the AWS CLI; its output is text.
+
+        The endpoint is an argument: for `sqs`, version 1 of the CLI ignores the variable and calls AWS.
+        """
         command = Path(sys.executable).with_name("aws")
         return subprocess.run(
-            [str(command), *map(str, arguments)],
+            [str(command), "--endpoint-url", self.url, *map(str, arguments)],
             env=client_environment(self.url, **env),
             capture_output=True,
             text=True,

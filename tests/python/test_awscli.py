@@ -102,6 +102,6 @@ def test_errors_reach_the_user_in_aws_words(server):
     ended = server.aws("s3", "ls", "s3://absent-bucket")
     assert ended.returncode != 0
     assert "NoSuchBucket" in ended.stderr
-    ended = server.aws("dynamodb", "create-backup", "--table-name", "t", "--backup-name", "b")
+    ended = server.aws("dynamodb", "create-backup", "--table-name", "table", "--backup-name", "backup")
     assert ended.returncode != 0
     assert "NotImplemented" in ended.stderr and "CreateBackup" in ended.stderr

@@ -60,7 +60,7 @@ def test_the_startup_block_of_a_durable_server(durable):
     assert lines["state"] == "durable (process): survives kill -9, OOM kill, panic, container stop"
     assert lines["data"] == str(durable.directory)
     assert lines["recovered"].endswith("new or empty")
-    durable.sqs.create_queue(QueueName="q")
+    durable.sqs.create_queue(QueueName="queue")
     durable.restart()
     assert re.search(r"recovered +LSN \d+ \(\d+ records, \d+ bytes\) in [\d.]+ ms, clean stop", durable.log)
     durable.restart(unclean=True)
@@ -165,14 +165,14 @@ def test_a_port_in_use_is_named(server):
 
 
 def test_a_locked_directory_names_its_owner(durable):
-    durable.sqs.create_queue(QueueName="q")
+    durable.sqs.create_queue(QueueName="queue")
     text = refused("--port", 0, "--data-dir", durable.directory)
     assert str(durable.directory) in text
     assert str(durable.process.pid) in text
     assert "hint: " in text and "--data-dir" in text
     # The owner goes on, and so does its directory.
     durable.restart(unclean=True)
-    assert durable.sqs.get_queue_url(QueueName="q")
+    assert durable.sqs.get_queue_url(QueueName="queue")
 
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path):
@@ -199,7 +199,7 @@ def segments(directory: Path) -> list:
 def fill(directory: Path) -> None:
     """Leaves a directory that a server wrote to and closed."""
     with Cumulog(directory) as server:
-        url = server.sqs.create_queue(QueueName="q")["QueueUrl"]
+        url = server.sqs.create_queue(QueueName="queue")["QueueUrl"]
         for number in range(50):
             server.sqs.send_message(QueueUrl=url, MessageBody=f"message {number} " + "x" * 200)
 
@@ -246,25 +246,25 @@ def test_a_newer_format_is_refused_by_name(tmp_path):
 def test_persist_keeps_the_named_services_only(start, tmp_path):
     server = start("--persist", "s3", directory=tmp_path / "data")
     assert re.search(r"sqs \(ephemeral\)", server.log)
-    server.s3.create_bucket(Bucket="b")
-    server.sqs.create_queue(QueueName="q")
+    server.s3.create_bucket(Bucket="bucket")
+    server.sqs.create_queue(QueueName="queue")
     for unclean in (False, True):
         server.restart(unclean=unclean)
-        assert [bucket["Name"] for bucket in server.s3.list_buckets()["Buckets"]] == ["b"]
-        assert error_code(server.sqs.get_queue_url, QueueName="q").endswith("NonExistentQueue")
-        server.sqs.create_queue(QueueName="q")
+        assert [bucket["Name"] for bucket in server.s3.list_buckets()["Buckets"]] == ["bucket"]
+        assert error_code(server.sqs.get_queue_url, QueueName="queue").endswith("NonExistentQueue")
+        server.sqs.create_queue(QueueName="queue")
 
 
 def test_services_answers_for_the_named_only(start):
     server = start("--services", "sqs")
-    server.sqs.create_queue(QueueName="q")
+    server.sqs.create_queue(QueueName="queue")
     assert error_code(server.dynamodb.list_tables) == "NotImplemented"
     answer = request(server, "GET", "/bucket", service="s3")
     assert answer.status == 501 and "s3" in answer.text and "NoSuchBucket" not in answer.text
 
 
 def test_the_log_has_a_line_for_each_request(durable):
-    sent = durable.sqs.create_queue(QueueName="q")
+    sent = durable.sqs.create_queue(QueueName="queue")
     request_id = sent["ResponseMetadata"]["RequestId"]
     wait_for(lambda: request_id in durable.log)
     line = next(line for line in durable.log.splitlines() if request_id in line)
@@ -284,7 +284,7 @@ def test_the_log_can_be_quiet(start):
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it_cleanly(durable, signal_number):
-    durable.sqs.create_queue(QueueName="q")
+    durable.sqs.create_queue(QueueName="queue")
     durable.stop(signal_number)  # fails unless the exit code is 0
     durable.start()
     assert "unclean stop" not in durable.log
@@ -299,10 +299,10 @@ def test_a_stop_frees_the_directory_and_the_port(durable):
 
 def test_requests_in_progress_are_finished(durable):
     """An upload that is half there when SIGTERM comes is taken whole, acknowledged and kept."""
-    durable.s3.create_bucket(Bucket="b")
+    durable.s3.create_bucket(Bucket="bucket")
     body = b"x" * 100_000
     with socket.create_connection(("127.0.0.1", durable.port), timeout=20) as connection:
-        head = f"PUT /b/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"PUT /bucket/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body[:1000])
         time.sleep(0.2)
         durable.process.send_signal(signal.SIGTERM)
@@ -312,11 +312,11 @@ def test_requests_in_progress_are_finished(durable):
     assert answer.startswith(b"HTTP/1.1 200 "), answer
     assert durable.process.wait(20) == 0
     durable.start()
-    assert durable.s3.get_object(Bucket="b", Key="k")["Body"].read() == body
+    assert durable.s3.get_object(Bucket="bucket", Key="k")["Body"].read() == body
 
 
 def test_long_polls_do_not_hold_up_the_stop(durable):
-    url = durable.sqs.create_queue(QueueName="q")["QueueUrl"]
+    url = durable.sqs.create_queue(QueueName="queue")["QueueUrl"]
     answers = []
     poll = lambda: answers.append(durable.sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20))
     thread = threading.Thread(target=poll)

@@ -33,7 +33,7 @@ def test_health_of_a_durable_server(start, tmp_path, durability, survives):
     assert health["durability"] == durability
     assert survives in health["survives"]
     before = health["lsn"]["published"]
-    server.sqs.create_queue(QueueName="q")
+    server.sqs.create_queue(QueueName="queue")
     after = server.get("/_cumulog/health")["lsn"]
     assert after["published"] > before
     if durability == "power":
@@ -54,7 +54,7 @@ def test_info(durable):
 
 
 def test_info_tells_what_was_recovered(durable):
-    durable.sqs.create_queue(QueueName="q")
+    durable.sqs.create_queue(QueueName="queue")
     durable.restart()
     clean = durable.get("/_cumulog/info")["recovered"]
     assert clean["clean_stop"] is True
@@ -66,12 +66,12 @@ def test_info_tells_what_was_recovered(durable):
 
 
 def test_reset_empties_every_service_for_good(durable):
-    durable.s3.create_bucket(Bucket="b")
-    durable.s3.put_object(Bucket="b", Key="k", Body=b"v" * 100_000)
-    url = durable.sqs.create_queue(QueueName="q")["QueueUrl"]
+    durable.s3.create_bucket(Bucket="bucket")
+    durable.s3.put_object(Bucket="bucket", Key="k", Body=b"v" * 100_000)
+    url = durable.sqs.create_queue(QueueName="queue")["QueueUrl"]
     durable.sqs.send_message(QueueUrl=url, MessageBody="m")
     durable.dynamodb.create_table(
-        TableName="t",
+        TableName="table",
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         BillingMode="PAY_PER_REQUEST",
@@ -86,9 +86,9 @@ def test_reset_empties_every_service_for_good(durable):
         ]
 
     assert restarted(durable, everything) == [[], [], []]
-    assert error_code(durable.s3.list_objects_v2, Bucket="b") == "NoSuchBucket"
+    assert error_code(durable.s3.list_objects_v2, Bucket="bucket") == "NoSuchBucket"
     # What is made anew is as if nothing had been.
-    url = durable.sqs.create_queue(QueueName="q")["QueueUrl"]
+    url = durable.sqs.create_queue(QueueName="queue")["QueueUrl"]
     assert "Messages" not in durable.sqs.receive_message(QueueUrl=url)
 
 

@@ -25,6 +25,7 @@ ROUNDS = 13
 
 # What a client sees of a server that dies under it.
 CUT_OFF = (
+    botocore.exceptions.ConnectionError,
     botocore.exceptions.HTTPClientError,
     botocore.exceptions.ResponseStreamingError,
     urllib3.exceptions.HTTPError,
@@ -81,29 +82,29 @@ class Objects:
         self.touched.add(key)
         action = rng.random()
         if live and action < 0.1:
-            self.model.attempt({key: None}, lambda: s3.delete_object(Bucket="b", Key=key))
+            self.model.attempt({key: None}, lambda: s3.delete_object(Bucket="bucket", Key=key))
         elif live and action < 0.2:
             gone = rng.sample(live, min(3, len(live)))
             self.touched |= set(gone)
             request = {"Objects": [{"Key": key} for key in gone]}
-            self.model.attempt(dict.fromkeys(gone), lambda: s3.delete_objects(Bucket="b", Delete=request))
+            self.model.attempt(dict.fromkeys(gone), lambda: s3.delete_objects(Bucket="bucket", Delete=request))
         elif live and action < 0.3:
             source = rng.choice(live)
-            copy = {"Bucket": "b", "Key": source}
+            copy = {"Bucket": "bucket", "Key": source}
             changes = {key: self.model.known[source]}
             if source != key:
-                self.model.attempt(changes, lambda: s3.copy_object(Bucket="b", Key=key, CopySource=copy))
+                self.model.attempt(changes, lambda: s3.copy_object(Bucket="bucket", Key=key, CopySource=copy))
         else:
             size = rng.choice([0, 1, 100, 100, 4096, 5000, 70_000, rng.randrange(1_500_000)])
             body = rng.randbytes(size)
-            self.model.attempt({key: body}, lambda: s3.put_object(Bucket="b", Key=key, Body=body))
+            self.model.attempt({key: body}, lambda: s3.put_object(Bucket="bucket", Key=key, Body=body))
 
     def check(self, where, thorough):
         listed = {}
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket="b", Prefix=self.prefix):
+        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket="bucket", Prefix=self.prefix):
             listed |= {entry["Key"]: entry["Size"] for entry in page.get("Contents", [])}
         self.touched = set(listed) if thorough else self.touched & set(listed)
-        held = {key: self.s3.get_object(Bucket="b", Key=key)["Body"].read() for key in self.touched}
+        held = {key: self.s3.get_object(Bucket="bucket", Key=key)["Body"].read() for key in self.touched}
         for key, body in held.items():
             assert listed[key] == len(body), f"{where}: {key} is listed with {listed[key]} bytes, holds {len(body)}"
         # Keys that this round did not touch: their size stands for them until the thorough check.
@@ -132,21 +133,21 @@ class Items:
         id = f"{self.name}-{rng.randrange(60)}"
         action = rng.random()
         if action < 0.15:
-            call = lambda: dynamodb.delete_item(TableName="t", Key={"id": {"S": id}})
+            call = lambda: dynamodb.delete_item(TableName="table", Key={"id": {"S": id}})
             self.model.attempt({id: None}, call)
         elif action < 0.3:
             items = [self.item(f"{self.name}-{number}") for number in rng.sample(range(60), 5)]
-            request = {"t": [{"PutRequest": {"Item": item}} for item in items]}
+            request = {"table": [{"PutRequest": {"Item": item}} for item in items]}
             call = lambda: dynamodb.batch_write_item(RequestItems=request)
             self.model.attempt({item["id"]["S"]: item for item in items}, call)
         elif action < 0.5:
             self.count()
         elif action < 0.6:
-            item = dynamodb.get_item(TableName="t", Key=self.shared, ConsistentRead=True).get("Item", {})
+            item = dynamodb.get_item(TableName="table", Key=self.shared, ConsistentRead=True).get("Item", {})
             self.seen = max(self.seen, int(item.get("n", {"N": "0"})["N"]))
         else:
             item = self.item(id)
-            call = lambda: dynamodb.put_item(TableName="t", Item=item)
+            call = lambda: dynamodb.put_item(TableName="table", Item=item)
             self.model.attempt({id: item}, call)
 
     def item(self, id):
@@ -156,7 +157,7 @@ class Items:
     def count(self):
         add = {"UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
         self.adding = 1
-        answer = self.dynamodb.update_item(TableName="t", Key=self.shared, ReturnValues="UPDATED_NEW", **add)
+        answer = self.dynamodb.update_item(TableName="table", Key=self.shared, ReturnValues="UPDATED_NEW", **add)
         self.added, self.adding = self.added + 1, 0
         value = int(answer["Attributes"]["n"]["N"])
         assert value > self.seen, f"the counter went from {self.seen} to {value}"
@@ -164,7 +165,7 @@ class Items:
 
     @staticmethod
     def held(server):
-        pages = server.dynamodb.get_paginator("scan").paginate(TableName="t", ConsistentRead=True)
+        pages = server.dynamodb.get_paginator("scan").paginate(TableName="table", ConsistentRead=True)
         return {item["id"]["S"]: item for page in pages for item in page["Items"]}
 
     def check(self, held, where):
@@ -200,7 +201,7 @@ class Queue:
 
     def __init__(self, server, run):
         self.sqs, self.run = server.sqs, run
-        self.url = self.sqs.create_queue(QueueName="q")["QueueUrl"]
+        self.url = self.sqs.create_queue(QueueName="queue")["QueueUrl"]
         self.lock = threading.Lock()
         self.messages = {}
         self.receives_lost = 0
@@ -372,9 +373,9 @@ def test_acknowledged_writes_survive_kill9(durability, half, tmp_path):
 
 
 def kill_and_check(server, rng, run):
-    server.s3.create_bucket(Bucket="b")
+    server.s3.create_bucket(Bucket="bucket")
     server.dynamodb.create_table(
-        TableName="t",
+        TableName="table",
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         BillingMode="PAY_PER_REQUEST",

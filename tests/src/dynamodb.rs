@@ -31,7 +31,7 @@ fn text(value: &str) -> AttributeValue {
 async fn items_survive_a_kill() {
     let mut emulator = Emulator::start();
     let client = emulator.dynamodb();
-    create_table(&client, "t").await;
+    create_table(&client, "table").await;
     let number = AttributeValue::N("-12345678901234567890123456789012345678".to_owned());
     let list = AttributeValue::L(vec![text("x"), AttributeValue::Null(true), number.clone()]);
     let item = HashMap::from([
@@ -46,7 +46,7 @@ async fn items_survive_a_kill() {
     ]);
     let put = client
         .put_item()
-        .table_name("t")
+        .table_name("table")
         .set_item(Some(item.clone()));
     put.send().await.unwrap();
 
@@ -54,7 +54,7 @@ async fn items_survive_a_kill() {
         let get = emulator
             .dynamodb()
             .get_item()
-            .table_name("t")
+            .table_name("table")
             .key("id", text("1"));
         assert_eq!(get.send().await.unwrap().item, Some(item.clone()));
         emulator.kill_and_restart();
@@ -65,8 +65,8 @@ async fn items_survive_a_kill() {
 async fn failed_conditions_are_typed() {
     let emulator = Emulator::start();
     let client = emulator.dynamodb();
-    create_table(&client, "t").await;
-    let put = || client.put_item().table_name("t").item("id", text("1"));
+    create_table(&client, "table").await;
+    let put = || client.put_item().table_name("table").item("id", text("1"));
     put().send().await.unwrap();
     let again = put()
         .condition_expression("attribute_not_exists(id)")

@@ -12,13 +12,13 @@ async fn objects_survive_a_kill() {
     std::fs::write(&file, &body).unwrap();
 
     let s3 = emulator.s3();
-    s3.create_bucket().bucket("b").send().await.unwrap();
+    s3.create_bucket().bucket("bucket").send().await.unwrap();
     let stream = ByteStream::from_path(&file).await.unwrap();
-    let put = s3.put_object().bucket("b").key("a//b é").body(stream);
+    let put = s3.put_object().bucket("bucket").key("a//b é").body(stream);
     let put = put.metadata("color", "blue").send().await.unwrap();
     let small = ByteStream::from_static(b"small");
     s3.put_object()
-        .bucket("b")
+        .bucket("bucket")
         .key("small")
         .body(small)
         .send()
@@ -29,7 +29,7 @@ async fn objects_survive_a_kill() {
         let s3 = emulator.s3();
         let whole = s3
             .get_object()
-            .bucket("b")
+            .bucket("bucket")
             .key("a//b é")
             .send()
             .await
@@ -40,14 +40,14 @@ async fn objects_survive_a_kill() {
 
         let part = s3
             .get_object()
-            .bucket("b")
+            .bucket("bucket")
             .key("a//b é")
             .range("bytes=100-199");
         let part = part.send().await.unwrap();
         assert_eq!(part.content_range(), Some("bytes 100-199/3000000"));
         assert_eq!(part.body.collect().await.unwrap().to_vec(), body[100..200]);
 
-        let list = s3.list_objects_v2().bucket("b").send().await.unwrap();
+        let list = s3.list_objects_v2().bucket("bucket").send().await.unwrap();
         let keys: Vec<_> = list
             .contents()
             .iter()
@@ -62,10 +62,10 @@ async fn objects_survive_a_kill() {
 async fn errors_are_typed() {
     let emulator = Emulator::start();
     let s3 = emulator.s3();
-    s3.create_bucket().bucket("b").send().await.unwrap();
-    let missing = s3.get_object().bucket("b").key("k").send().await;
+    s3.create_bucket().bucket("bucket").send().await.unwrap();
+    let missing = s3.get_object().bucket("bucket").key("k").send().await;
     assert!(missing.unwrap_err().into_service_error().is_no_such_key());
-    let missing = s3.head_object().bucket("b").key("k").send().await;
+    let missing = s3.head_object().bucket("bucket").key("k").send().await;
     assert!(missing.unwrap_err().into_service_error().is_not_found());
     let taken = s3
         .delete_bucket()
