@@ -219,8 +219,12 @@ fn headers(pairs: &Value) -> HeaderMap {
         .collect()
 }
 
-pub fn bytes(base64: &Value) -> Bytes {
-    let text = base64.as_str().unwrap_or_default();
+/// Bytes in base64, or as `{"text": …}`.
+pub fn bytes(value: &Value) -> Bytes {
+    if let Some(text) = value["text"].as_str() {
+        return text.to_owned().into();
+    }
+    let text = value.as_str().unwrap_or_default();
     base64_simd::STANDARD
         .decode_to_vec(text)
         .expect("base64")
