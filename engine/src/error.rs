@@ -2,7 +2,7 @@
 
 use crate::store::Lsn;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why the store refused.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,16 @@ pub enum Error {
     Poisoned {
         /// The file whose sync failed.
         path: PathBuf,
+    },
+
+    /// The disk failed while it took the transaction, and what it kept can't be told before the store is reopened. Later
+    /// writes may work again.
+    #[error("the outcome of a write to {} is unknown: {reason}", path.display())]
+    Uncertain {
+        /// The file that was written.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
     },
 
     /// The disk is full. Nothing was changed; it may work again once there is space.
@@ -78,6 +88,92 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// For `map_err` on disk operations: says what was tried on which path.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        move |source| {
+            let path = path.to_path_buf();
+            match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Error::NoSpace { path }
+                }
+                _ => Error::Io {
+                    action,
+                    path,
+                    source,
+                },
+            }
+        }
+    }
+}
+
+/// An [`Error`] that many waiters get: [`io::Error`] can't be cloned, so its parts are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    Poisoned {
+        path: PathBuf,
+    },
+    NoSpace {
+        path: PathBuf,
+    },
+    Uncertain {
+        path: PathBuf,
+        reason: String,
+    },
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        kind: io::ErrorKind,
+        reason: String,
+    },
+    TooLarge {
+        bytes: usize,
+        bytes_max: usize,
+    },
+    Closed,
+}
+
+impl Failure {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
+        move |source| {
+            let path = path.to_path_buf();
+            match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Failure::NoSpace { path }
+                }
+                kind => Failure::Io {
+                    action,
+                    path,
+                    kind,
+                    reason: source.to_string(),
+                },
+            }
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::Poisoned { path } => Error::Poisoned { path },
+            Failure::NoSpace { path } => Error::NoSpace { path },
+            Failure::Uncertain { path, reason } => Error::Uncertain { path, reason },
+            Failure::Io {
+                action,
+                path,
+                kind,
+                reason,
+            } => Error::Io {
+                action,
+                path,
+                source: io::Error::new(kind, reason),
+            },
+            Failure::TooLarge { bytes, bytes_max } => Error::TooLarge { bytes, bytes_max },
+            Failure::Closed => Error::Closed,
+        }
+    }
 }
 
 /// A stored key or row does not decode as its table's type.

@@ -23,14 +23,18 @@
 pub mod disk;
 mod error;
 mod key;
+mod log;
 mod pending;
 mod root;
+mod sequencer;
 mod store;
 mod table;
 mod txn;
+mod wire;
 
 pub use error::{Error, RowError};
 pub use key::Key;
+pub use log::driver::{Driver, Next};
 pub use pending::{Admission, Pending};
 pub use root::{Range, Read, Space, View};
 pub use store::{Durability, Lsn, Options, Recovery, Status, Store, Torn};

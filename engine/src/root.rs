@@ -66,8 +66,13 @@ impl Entry {
         self.0.slice.split_at(self.0.header.header as usize)
     }
 
-    fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         self.pair().0
+    }
+
+    /// The bytes of key and value.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.slice.len()
     }
 }
 
@@ -110,15 +115,16 @@ impl Entries {
         self.0.get(key).map(|entry| entry.pair().1)
     }
 
-    pub(crate) fn put(&mut self, entry: Entry) {
-        self.0.insert(entry);
+    /// Returns the entry that had the key.
+    pub(crate) fn put(&mut self, entry: Entry) -> Option<Entry> {
+        self.0.insert(entry)
     }
 
-    pub(crate) fn delete(&mut self, key: &[u8]) -> bool {
-        self.0.remove(key).is_some()
+    pub(crate) fn delete(&mut self, key: &[u8]) -> Option<Entry> {
+        self.0.remove(key)
     }
 
-    pub(crate) fn delete_prefix(&mut self, prefix: &[u8]) -> u64 {
+    fn delete_prefix(&mut self, prefix: &[u8]) -> Vec<Entry> {
         let doomed: Vec<Entry> = self.prefixed(prefix).cloned().collect();
         if doomed.len() == self.0.len() {
             self.0.clear();
@@ -127,7 +133,7 @@ impl Entries {
                 self.0.remove(entry);
             }
         }
-        doomed.len() as u64
+        doomed
     }
 
     fn prefixed(&self, prefix: &[u8]) -> impl Iterator<Item = &Entry> {
@@ -194,30 +200,39 @@ impl Root {
         self.spaces.get(&space)
     }
 
-    pub(crate) fn entries_mut(&mut self, space: u32) -> &mut Entries {
-        self.spaces.entry(space).or_default()
+    /// Writes an entry; returns what it replaced.
+    pub(crate) fn put(&mut self, space: u32, entry: Entry) -> Option<Entry> {
+        self.spaces.entry(space).or_default().put(entry)
     }
 
-    /// Deletes without copying anything when the key isn't there.
-    pub(crate) fn delete(&mut self, space: u32, key: &[u8]) -> bool {
-        let found = self
-            .entries(space)
-            .is_some_and(|entries| entries.get(key).is_some());
-        found && self.entries_mut(space).delete(key)
+    /// Deletes an entry and returns it. Copies nothing when the key isn't there.
+    pub(crate) fn delete(&mut self, space: u32, key: &[u8]) -> Option<Entry> {
+        self.entries(space)?.get(key)?;
+        self.spaces.get_mut(&space)?.delete(key)
     }
 
-    pub(crate) fn delete_prefix(&mut self, space: u32, prefix: &[u8]) -> u64 {
+    /// Deletes what starts with `prefix` and returns it. Copies nothing when there is none.
+    pub(crate) fn delete_prefix(&mut self, space: u32, prefix: &[u8]) -> Vec<Entry> {
         match self.entries(space) {
-            Some(entries) if entries.prefixed(prefix).next().is_some() => {
-                self.entries_mut(space).delete_prefix(prefix)
-            }
-            _ => 0,
+            Some(entries) if entries.prefixed(prefix).next().is_some() => {}
+            _ => return Vec::new(),
         }
+        self.spaces
+            .get_mut(&space)
+            .map_or_else(Vec::new, |entries| entries.delete_prefix(prefix))
     }
 
     /// Empties every key space.
     pub(crate) fn clear(&mut self) {
         self.spaces.clear();
+    }
+}
+
+impl fmt::Debug for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Root")
+            .field("lsn", &self.lsn)
+            .finish_non_exhaustive()
     }
 }
 
@@ -275,8 +290,7 @@ mod tests {
     fn root(keys: &[&str]) -> Root {
         let mut root = Root::default();
         for key in keys {
-            root.entries_mut(SPACE.id)
-                .put(Entry::new(key.as_bytes(), b"v"));
+            root.put(SPACE.id, Entry::new(key.as_bytes(), b"v"));
         }
         root
     }
@@ -309,7 +323,7 @@ mod tests {
     fn a_put_replaces_key_and_value_and_older_clones_keep_theirs() {
         let mut new = root(&["a"]);
         let old = new.clone();
-        new.entries_mut(SPACE.id).put(Entry::new(b"a", b"w"));
+        new.put(SPACE.id, Entry::new(b"a", b"w"));
         assert_eq!(
             (new.get(SPACE, b"a"), old.get(SPACE, b"a")),
             (Some(&b"w"[..]), Some(&b"v"[..]))
@@ -322,7 +336,7 @@ mod tests {
         let check = |prefix: &[u8], left| {
             let mut root = root(&["a", "ab", "ac", "b"]);
             let before = root.entries(SPACE.id).map_or(0, Entries::len) as u64;
-            let deleted = root.delete_prefix(SPACE.id, prefix);
+            let deleted = root.delete_prefix(SPACE.id, prefix).len() as u64;
             assert_eq!(keys(&root, Bound::Unbounded, Bound::Unbounded), left);
             assert_eq!(
                 before - deleted,

@@ -1,18 +1,33 @@
-//! The store: one head root behind the sequencer's mutex, one published root for all readers.
+//! The store: what is put together here is explained in [`crate::sequencer`] and [`crate::log`].
 
-use crate::disk::Disk;
-use crate::error::Error;
+use crate::disk::{Disk, Lock, LockError};
+use crate::error::{Error, Failure};
+use crate::log::driver::Driver;
+use crate::log::recovery::recover;
+use crate::log::spare::Spares;
+use crate::log::writer::{Identity, Salts, Start, Writer};
 use crate::pending::{Admission, Pending};
 use crate::root::{Root, Space, View};
-use crate::txn::Txn;
-use parking_lot::{Mutex, RwLock};
-use std::fmt;
+use crate::sequencer::Shared;
+use crate::txn::{Logged, Txn};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::{env, fmt, process};
 
 /// A transaction's number: its place in the log. The first is 1; 0 is the empty state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lsn(pub u64);
+
+impl Lsn {
+    pub(crate) fn next(self) -> Lsn {
+        Lsn(self.0.saturating_add(1))
+    }
+
+    pub(crate) fn previous(self) -> Lsn {
+        Lsn(self.0.saturating_sub(1))
+    }
+}
 
 /// When a commit is acknowledged, and so what an acknowledged one survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +51,10 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// How large a segment file gets; the first ones are smaller.
     pub segment_bytes: u64,
+    /// Makes runs repeat: salts and ids come from here instead of the system's randomness.
+    pub seed: Option<u64>,
+    /// Who holds the directory, for the message that another process gets.
+    pub owner: String,
 }
 
 impl Default for Options {
@@ -45,8 +64,15 @@ impl Default for Options {
             ephemeral_spaces: Vec::new(),
             queue_bytes_max: 8 << 20,
             segment_bytes: 64 << 20,
+            seed: None,
+            owner: owner(),
         }
     }
+}
+
+fn owner() -> String {
+    let command = env::args().next().unwrap_or_default();
+    format!("process {} ({command})", process::id())
 }
 
 /// What opening a directory found.
@@ -59,7 +85,7 @@ pub struct Recovery {
     pub records: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// How often this directory was opened.
+    /// The number of this opening, counting those that wrote.
     pub epoch: u64,
     /// Did the last run close it?
     pub clean: bool,
@@ -92,113 +118,195 @@ pub struct Status {
     pub durability: Durability,
     /// Did a sync fail? Then writes are refused.
     pub poisoned: bool,
+    /// Is the disk full? Then only what makes the state smaller is taken.
+    pub lacks_space: bool,
     /// Bytes of log on disk.
     pub log_bytes: u64,
     /// Segment files.
     pub segments: u64,
 }
 
-/// A store of ordered key spaces. A clone is another handle to the same one.
+/// A store of ordered key spaces. A clone is another handle to the same one; dropping the last one closes it.
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
+    _thread: Option<Arc<LogThread>>,
 }
 
-struct Shared {
-    sequencer: Mutex<Root>,
-    published: RwLock<Arc<Root>>,
+/// Ends the log's thread when the last handle goes.
+struct LogThread {
+    shared: Arc<Shared>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Drop for LogThread {
+    fn drop(&mut self) {
+        self.shared.begin_close();
+        // A callback may hold the last handle: then it is dropped on that very thread, which ends by itself.
+        if let Some(handle) = self
+            .handle
+            .take()
+            .filter(|handle| handle.thread().id() != thread::current().id())
+        {
+            // It catches its own panics, so there is nothing to learn here.
+            let _ = handle.join();
+        }
+    }
 }
 
 impl Store {
     /// Memory only: nothing is logged, a commit is published at once.
     pub fn ephemeral(options: Options) -> Store {
-        let _ = options;
-        let shared = Shared {
-            sequencer: Mutex::new(Root::default()),
-            published: RwLock::default(),
-        };
+        let logged = Logged::new(false, &[]);
+        let shared = Shared::new(Root::default(), &options, logged, Path::new(""));
         Store {
             shared: Arc::new(shared),
+            _thread: None,
         }
     }
 
-    /// Opens or creates a data directory.
+    /// Opens or creates a data directory: takes its lock, recovers its log, starts the log's thread.
     ///
     /// # Errors
     ///
-    /// Locked by another process, damaged, of a newer format, or the disk refused.
+    /// Locked by another process, damaged, of a newer format, or the disk refused. Nothing was changed then.
     pub fn open(
         disk: Arc<dyn Disk>,
         directory: &Path,
         options: Options,
     ) -> Result<(Store, Recovery), Error> {
-        let _ = (disk, options);
-        let source = std::io::Error::other("data directories come with the next commit");
-        Err(Error::Io {
-            action: "open",
-            path: directory.to_path_buf(),
-            source,
-        })
+        let (store, driver, recovery) = Store::open_stepped(disk, directory, options)?;
+        let handle = driver
+            .spawn()
+            .map_err(Error::io("start the log thread for", directory))?;
+        let thread = LogThread {
+            shared: store.shared.clone(),
+            handle: Some(handle),
+        };
+        Ok((
+            Store {
+                shared: store.shared,
+                _thread: Some(Arc::new(thread)),
+            },
+            recovery,
+        ))
+    }
+
+    /// As [`open`](Self::open), but without a thread: nothing is written unless someone calls [`Driver::step`]. For tests
+    /// that want to decide what happens when. [`close`](Self::close) then waits for a step, and so does a full queue.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    pub fn open_stepped(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        options: Options,
+    ) -> Result<(Store, Driver, Recovery), Error> {
+        let log_directory = directory.join(LOG_DIRECTORY);
+        disk.create_directory(&log_directory)
+            .map_err(Error::io("create", &log_directory))?;
+        let lock = lock(&*disk, directory, &options)?;
+        let logged = Logged::new(true, &options.ephemeral_spaces);
+        let found = recover(&*disk, &log_directory, &logged.ephemeral)?;
+
+        let mut spares = Spares::new(
+            disk,
+            log_directory.clone(),
+            found.next_sequence,
+            options.segment_bytes,
+        );
+        spares.adopt(found.spare);
+        if found.ids.is_none() {
+            // An earlier run may have created them and been killed, so that they exist proves nothing.
+            spares.sync_first(
+                log_directory
+                    .ancestors()
+                    .skip(1)
+                    .map(PathBuf::from)
+                    .collect(),
+            );
+        }
+        let mut recovery = found.report;
+        recovery.epoch += 1;
+        let salts = Salts(options.seed);
+        let (store, branch) = found
+            .ids
+            .unwrap_or_else(|| (salts.id(STORE_ID), salts.id(BRANCH_ID)));
+        let identity = Identity {
+            store,
+            branch,
+            epoch: recovery.epoch,
+        };
+        let start = Start {
+            identity,
+            position: found.position,
+            carry: found.carry,
+            carried: recovery.lsn,
+        };
+        let mut writer = Writer::new(start, spares, salts);
+        writer.segments = found.segments;
+        writer.log_bytes = found.log_bytes;
+        match writer.settle() {
+            // What is there can be read; the first write brings it into a new segment, or fails for want of space.
+            Ok(()) | Err(Failure::NoSpace { .. }) => {}
+            Err(failure) => return Err(failure.into()),
+        }
+        let shared = Arc::new(Shared::new(found.root, &options, logged, &log_directory));
+        let driver = Driver::new(
+            shared.clone(),
+            writer,
+            options.durability,
+            log_directory,
+            lock,
+        );
+        Ok((
+            Store {
+                shared,
+                _thread: None,
+            },
+            driver,
+            recovery,
+        ))
     }
 
     /// Runs `transaction` on the newest state. `Ok`: its effects are logged as one; `Err`: they are dropped.
     ///
     /// Either way the result is released only once everything that the closure could have read is published. Blocks
     /// while more than [`Options::queue_bytes_max`] wait for the log; async callers await [`admission`](Self::admission)
-    /// first.
+    /// first. The closure runs alone, so it must be short, and must not use the store itself.
     pub fn commit<T, E>(
         &self,
         transaction: impl FnOnce(&mut Txn) -> Result<T, E>,
     ) -> Pending<Result<T, E>> {
-        let mut head = self.shared.sequencer.lock();
-        let mut txn = Txn::new(&head);
-        let result = transaction(&mut txn);
-        if result.is_err() {
-            return Pending::ready(Ok(result), None);
-        }
-        let mut lsn = None;
-        if txn.changed {
-            txn.root.lsn = Lsn(head.lsn.0 + 1);
-            lsn = Some(txn.root.lsn);
-            *head = txn.root;
-            *self.shared.published.write() = Arc::new(head.clone());
-        }
-        drop(head);
-        txn.callbacks.into_iter().for_each(|callback| callback());
-        Pending::ready(Ok(result), lsn)
+        self.shared.commit(transaction)
     }
 
     /// Ready once the queue has room for another commit.
     pub fn admission(&self) -> Admission {
-        Admission::granted()
+        Admission {
+            shared: self.shared.clone(),
+        }
     }
 
     /// The last published state.
     pub fn view(&self) -> View {
-        View(self.shared.published.read().clone())
+        self.shared.view()
     }
 
     /// How the store is doing.
     pub fn status(&self) -> Status {
-        let head = self.shared.sequencer.lock().lsn;
-        Status {
-            head,
-            published: self.view().lsn(),
-            synced: Lsn(0),
-            durability: Durability::None,
-            poisoned: false,
-            log_bytes: 0,
-            segments: 0,
-        }
+        self.shared.status()
     }
 
-    /// Finishes what is queued, marks the log as closed and releases the directory. Once closed, commits fail.
+    /// Finishes what is queued, marks the log as closed and releases the directory. Once closed, writes fail.
     ///
     /// # Errors
     ///
-    /// What kept the log from being finished.
+    /// What kept the log from being finished. The directory is released even so.
     pub fn close(&self) -> Result<(), Error> {
-        Ok(())
+        self.shared.begin_close();
+        self.shared.wait_closed().map_err(Error::from)
     }
 
     /// Empties every key space in one transaction.
@@ -216,3 +324,25 @@ impl fmt::Debug for Store {
         f.debug_tuple("Store").field(&self.status()).finish()
     }
 }
+
+const LOCK_FILE: &str = "LOCK";
+const LOG_DIRECTORY: &str = "log";
+
+/// What the ids of a new store are made from.
+const STORE_ID: u64 = 1 << 63;
+const BRANCH_ID: u64 = STORE_ID + 2;
+
+fn lock(disk: &dyn Disk, directory: &Path, options: &Options) -> Result<Box<dyn Lock>, Error> {
+    let path = directory.join(LOCK_FILE);
+    disk.lock(&path, &options.owner)
+        .map_err(|error| match error {
+            LockError::Held { owner } => Error::Locked {
+                path: directory.to_path_buf(),
+                owner,
+            },
+            LockError::Io(error) => Error::io("lock", &path)(error),
+        })
+}
+
+#[cfg(test)]
+mod tests;

@@ -95,7 +95,9 @@ impl Disk for Real {
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        fs::File::open(path)?.sync_all()
+        // The parent of a relative name is the empty path.
+        let here = path.as_os_str().is_empty();
+        fs::File::open(if here { Path::new(".") } else { path })?.sync_all()
     }
 
     fn lock(&self, path: &Path, owner: &str) -> Result<Box<dyn Lock>, LockError> {

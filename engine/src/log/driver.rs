@@ -1,0 +1,281 @@
+//! The log at work: takes batches from the sequencer, writes, syncs and publishes them, and keeps the house in between.
+//!
+//! [`Driver::step`] does everything there is to do at one moment and says when it wants to be called again; so tests can
+//! drive it by hand, at times they make up. [`Driver::spawn`] puts a thread around it that does nothing else.
+
+use super::writer::Writer;
+use crate::disk::Lock;
+use crate::error::Failure;
+use crate::sequencer::{LogStatus, Shared, Task, Work};
+use crate::store::{Durability, Lsn};
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// At [`Durability::Process`], a sync starts this long after the first write that it covers, so that it is done within
+/// 100 ms.
+const SYNC_AFTER: Duration = Duration::from_millis(80);
+
+/// After this long without a write, the log says that all of it is synced.
+const MARK_AFTER: Duration = Duration::from_millis(20);
+
+/// When a [`Driver`] wants to be called again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At once.
+    Again,
+    /// When something is committed or the store closed; at the latest then.
+    Wait(Option<Instant>),
+    /// Never: the store is closed.
+    Closed,
+}
+
+/// The log of an open store, to be driven by hand; from [`Store::open_stepped`](crate::Store::open_stepped).
+pub struct Driver {
+    shared: Arc<Shared>,
+    writer: Writer,
+    durability: Durability,
+    directory: PathBuf,
+    lock: Option<Box<dyn Lock>>,
+    /// When the oldest write that isn't synced was made.
+    unsynced_since: Option<Instant>,
+    last_write: Option<Instant>,
+    /// Does the log say that all of it is synced?
+    marked: bool,
+    /// Is there a thread that sleeps? Then slow work goes to others, which wake it.
+    threaded: bool,
+    syncing: Option<JoinHandle<(Lsn, io::Result<()>)>>,
+    poisoned: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        writer: Writer,
+        durability: Durability,
+        directory: PathBuf,
+        lock: Box<dyn Lock>,
+    ) -> Driver {
+        Driver {
+            shared,
+            writer,
+            durability,
+            directory,
+            lock: Some(lock),
+            unsynced_since: None,
+            last_write: None,
+            marked: true,
+            threaded: false,
+            syncing: None,
+            poisoned: false,
+        }
+    }
+
+    /// Does what there is to do. `now` must not go backwards.
+    pub fn step(&mut self, now: Instant) -> Next {
+        self.collect_sync(now);
+        if !self.poisoned {
+            self.writer.spares.tend(now);
+            self.sync_if_due(now);
+        }
+        match self.shared.next_task() {
+            Task::Write(work) => self.write(work, now),
+            Task::Close => self.close(),
+            Task::Nothing => {
+                self.mark_if_idle(now);
+                self.shared.set_log(self.status());
+                Next::Wait(self.deadline())
+            }
+        }
+    }
+
+    fn write(&mut self, mut work: Work, now: Instant) -> Next {
+        match self.append(&mut work.bytes) {
+            Ok(()) => {
+                if !work.bytes.is_empty() {
+                    self.last_write = Some(now);
+                    self.marked = false;
+                }
+                if self.writer.needs_sync() {
+                    self.unsynced_since.get_or_insert(now);
+                }
+                self.shared.publish(work, self.status());
+            }
+            Err(failure) => {
+                self.poisoned |= matches!(failure, Failure::Poisoned { .. });
+                self.shared.fail(work, &failure, self.status());
+            }
+        }
+        Next::Again
+    }
+
+    fn append(&mut self, batch: &mut [u8]) -> Result<(), Failure> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.writer.append(batch)?;
+        if self.durability == Durability::Power {
+            self.writer.sync_appended()?;
+        }
+        Ok(())
+    }
+
+    fn sync_if_due(&mut self, now: Instant) {
+        let due = self.sync_due().is_some_and(|due| now >= due);
+        let Some((file, path, lsn)) = self.writer.sync_job().filter(|_| due) else {
+            return;
+        };
+        self.unsynced_since = None;
+        if self.threaded {
+            let shared = self.shared.clone();
+            let file = file.clone();
+            let task = thread::Builder::new()
+                .name("cumulog-sync".into())
+                .spawn(move || {
+                    let done = file.sync_data();
+                    shared.nudge();
+                    (lsn, done)
+                });
+            if let Ok(task) = task {
+                self.syncing = Some(task);
+                return;
+            }
+        }
+        self.synced(lsn, file.sync_data(), path);
+    }
+
+    fn collect_sync(&mut self, now: Instant) {
+        if let Some(task) = self.syncing.take_if(|task| task.is_finished()) {
+            self.join_sync(task);
+            if self.writer.needs_sync() {
+                self.unsynced_since.get_or_insert(now);
+            }
+        }
+    }
+
+    fn join_sync(&mut self, task: JoinHandle<(Lsn, io::Result<()>)>) {
+        let path = self.directory.clone();
+        match task.join() {
+            Ok((lsn, done)) => self.synced(lsn, done, path),
+            Err(_) => self.synced(Lsn(0), Err(io::ErrorKind::Other.into()), path),
+        }
+    }
+
+    /// Crash argument 5: one failed sync, and nothing is written any more.
+    fn synced(&mut self, lsn: Lsn, done: io::Result<()>, path: PathBuf) {
+        match done {
+            Ok(()) => self.writer.sync_done(lsn),
+            Err(_) => self.poison(path),
+        }
+    }
+
+    fn poison(&mut self, path: PathBuf) {
+        self.poisoned = true;
+        self.shared
+            .poison(&Failure::Poisoned { path }, self.status());
+    }
+
+    fn mark_if_idle(&mut self, now: Instant) {
+        if self.mark_due().is_some_and(|due| now >= due) {
+            self.writer.mark();
+            self.marked = true;
+        }
+    }
+
+    fn sync_due(&self) -> Option<Instant> {
+        let wanted =
+            self.durability == Durability::Process && self.syncing.is_none() && !self.poisoned;
+        self.unsynced_since
+            .filter(|_| wanted)
+            .map(|since| since + SYNC_AFTER)
+    }
+
+    fn mark_due(&self) -> Option<Instant> {
+        let wanted = !self.marked && !self.poisoned && !self.writer.needs_sync();
+        self.last_write
+            .filter(|_| wanted)
+            .map(|last| last + MARK_AFTER)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let retry_at = if self.poisoned {
+            None
+        } else {
+            self.writer.spares.retry_at()
+        };
+        [self.sync_due(), self.mark_due(), retry_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn status(&self) -> LogStatus {
+        LogStatus {
+            synced: self.writer.synced(),
+            segments: self.writer.segments,
+            log_bytes: self.writer.log_bytes,
+            lacks_space: self.writer.spares.lacks_space(),
+        }
+    }
+
+    fn close(&mut self) -> Next {
+        if let Some(task) = self.syncing.take() {
+            self.join_sync(task);
+        }
+        self.writer.spares.finish();
+        let result = if self.poisoned {
+            Err(Failure::Poisoned {
+                path: self.directory.clone(),
+            })
+        } else {
+            self.writer.close()
+        };
+        self.shared.set_log(self.status());
+        // Whoever waits for the end may open the directory again at once.
+        self.lock = None;
+        self.shared.closed(result);
+        Next::Closed
+    }
+
+    /// A thread around it.
+    pub(crate) fn spawn(mut self) -> Result<JoinHandle<()>, io::Error> {
+        self.threaded = true;
+        let shared = self.shared.clone();
+        self.writer
+            .spares
+            .in_background(Arc::new(move || shared.nudge()));
+        thread::Builder::new()
+            .name("cumulog-log".into())
+            .spawn(move || self.run())
+    }
+
+    fn run(mut self) {
+        let ran = panic::catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                match self.step(Instant::now()) {
+                    Next::Again => {}
+                    Next::Wait(deadline) => self.shared.wait_for_work(deadline),
+                    Next::Closed => return,
+                }
+            }
+        }));
+        if ran.is_err() {
+            // A bug. Nobody may wait for ever, nor believe that writes still arrive.
+            self.poison(self.directory.clone());
+            self.shared.closed(Err(Failure::Poisoned {
+                path: self.directory.clone(),
+            }));
+        }
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("writer", &self.writer)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,316 @@
+//! The next segment, prepared before it is needed.
+//!
+//! A spare is zero-filled and synced under a temporary name, renamed, and its directory synced. So a file with a segment's
+//! name holds zeros where nothing was written: a header that is neither zero nor valid was torn, never garbage that the
+//! file system left. On a full disk the spare is what deletes and compaction go on in.
+
+use super::segment::{BLOCK_BYTES, file_name};
+use crate::disk::{Access, Disk, File};
+use crate::error::Failure;
+use std::fmt;
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// The first segment's length; each next one is twice as long, up to [`Options::segment_bytes`](crate::Options).
+const BYTES_FIRST: u64 = 1 << 20;
+
+/// The least that is worth a file: on a disk that is almost full, smaller spares are tried down to this.
+const BYTES_MIN: u64 = 64 << 10;
+
+/// How long after a failure the next try comes.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Called on a background thread when its work is done.
+pub(crate) type Notify = Arc<dyn Fn() + Send + Sync>;
+
+/// A segment without a header.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) sequence: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) bytes: u64,
+}
+
+/// Prepares spares, in the background if there is someone to notify.
+pub(crate) struct Spares {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    /// Directories whose names must be synced before the first segment counts, children first.
+    unsynced: Vec<PathBuf>,
+    /// A spare that an earlier run left.
+    left: Option<u64>,
+    next_sequence: u64,
+    next_bytes: u64,
+    bytes_max: u64,
+    notify: Option<Notify>,
+    state: State,
+    failed: Option<(Instant, Failure)>,
+}
+
+impl fmt::Debug for Spares {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spares")
+            .field("directory", &self.directory)
+            .field("next_sequence", &self.next_sequence)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
+enum State {
+    None,
+    Running(JoinHandle<Result<Prepared, Failure>>),
+    Ready(Prepared),
+}
+
+impl Spares {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        directory: PathBuf,
+        next_sequence: u64,
+        bytes_max: u64,
+    ) -> Spares {
+        let bytes_max = bytes_max.max(2 * BLOCK_BYTES as u64);
+        Spares {
+            disk,
+            directory,
+            unsynced: Vec::new(),
+            left: None,
+            next_sequence,
+            next_bytes: BYTES_FIRST.min(bytes_max),
+            bytes_max,
+            notify: None,
+            state: State::None,
+            failed: None,
+        }
+    }
+
+    /// Uses a spare that an earlier run left.
+    pub(crate) fn adopt(&mut self, left: Option<u64>) {
+        self.left = left;
+    }
+
+    /// Syncs these directories too before a segment counts.
+    pub(crate) fn sync_first(&mut self, directories: Vec<PathBuf>) {
+        self.unsynced = directories;
+    }
+
+    /// From now on prepares in the background.
+    pub(crate) fn in_background(&mut self, notify: Notify) {
+        self.notify = Some(notify);
+    }
+
+    /// Did the disk lack the space for the last spare?
+    pub(crate) fn lacks_space(&self) -> bool {
+        matches!(&self.failed, Some((_, Failure::NoSpace { .. })))
+    }
+
+    /// When to call [`tend`](Self::tend) again, if nothing else happens.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.failed.as_ref().map(|(tried, _)| *tried + RETRY)
+    }
+
+    /// Sees to it that there is a spare.
+    pub(crate) fn tend(&mut self, now: Instant) {
+        if matches!(&self.state, State::Running(task) if task.is_finished()) {
+            self.collect(now);
+        }
+        let due = self.retry_at().is_none_or(|retry_at| now >= retry_at);
+        if !matches!(self.state, State::None) || !due {
+            return;
+        }
+        let request = self.request(0);
+        let Some(notify) = self.notify.clone() else {
+            let done = request.prepare();
+            return self.settle(done, now);
+        };
+        let task = thread::Builder::new()
+            .name("cumulog-spare".into())
+            .spawn(move || {
+                let done = request.prepare();
+                notify();
+                done
+            });
+        match task {
+            Ok(task) => self.state = State::Running(task),
+            Err(error) => {
+                self.failed = Some((
+                    now,
+                    Failure::io("start a thread for", &self.directory)(error),
+                ))
+            }
+        }
+    }
+
+    /// The spare, with at least `needed` bytes: waits for it, or prepares it now.
+    pub(crate) fn take(&mut self, needed: u64) -> Result<Prepared, Failure> {
+        let now = Instant::now();
+        self.collect(now);
+        if matches!(self.state, State::None) {
+            let done = self.request(needed).prepare();
+            self.settle(done, now);
+        }
+        match mem::replace(&mut self.state, State::None) {
+            State::Ready(spare) if spare.bytes >= needed => Ok(spare),
+            State::Ready(spare) => self.grow(spare, needed),
+            _ => Err(self
+                .failed
+                .clone()
+                .map_or(Failure::Closed, |(_, failure)| failure)),
+        }
+    }
+
+    fn grow(&mut self, mut spare: Prepared, needed: u64) -> Result<Prepared, Failure> {
+        let grown = spare
+            .file
+            .allocate(needed)
+            .and_then(|()| spare.file.sync_data());
+        match grown {
+            Ok(()) => {
+                spare.bytes = needed;
+                Ok(spare)
+            }
+            Err(error) => {
+                let failure = Failure::io("extend", &spare.path)(error);
+                self.state = State::Ready(spare);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Waits for the background, so that nothing writes any more.
+    pub(crate) fn finish(&mut self) {
+        self.collect(Instant::now());
+    }
+
+    fn collect(&mut self, now: Instant) {
+        if let State::Running(task) = mem::replace(&mut self.state, State::None) {
+            let path = self.directory.clone();
+            let panicked = |_| {
+                Err(Failure::Io {
+                    action: "prepare a segment in",
+                    path,
+                    kind: io::ErrorKind::Other,
+                    reason: "a bug".into(),
+                })
+            };
+            let done = task.join().unwrap_or_else(panicked);
+            self.settle(done, now);
+        }
+    }
+
+    fn settle(&mut self, done: Result<Prepared, Failure>, now: Instant) {
+        match done {
+            Ok(spare) => {
+                self.failed = None;
+                self.left = None;
+                self.unsynced = Vec::new();
+                self.next_sequence = self.next_sequence.max(spare.sequence + 1);
+                self.next_bytes = (self.next_bytes * 2).min(self.bytes_max);
+                self.state = State::Ready(spare);
+            }
+            Err(failure) => self.failed = Some((now, failure)),
+        }
+    }
+
+    fn request(&self, needed: u64) -> Request {
+        Request {
+            disk: self.disk.clone(),
+            directory: self.directory.clone(),
+            unsynced: self.unsynced.clone(),
+            left: self.left.is_some(),
+            sequence: self.left.unwrap_or(self.next_sequence),
+            bytes: self.next_bytes.max(needed),
+            bytes_min: BYTES_MIN.min(self.bytes_max).max(needed),
+        }
+    }
+}
+
+/// Everything that the preparation of one spare needs.
+struct Request {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    unsynced: Vec<PathBuf>,
+    left: bool,
+    sequence: u64,
+    bytes: u64,
+    bytes_min: u64,
+}
+
+impl Request {
+    fn prepare(self) -> Result<Prepared, Failure> {
+        let path = self.directory.join(file_name(self.sequence));
+        let (file, bytes) = if self.left {
+            self.reopen(&path)?
+        } else {
+            self.create(&path)?
+        };
+        for directory in [&self.directory].into_iter().chain(&self.unsynced) {
+            match self.disk.sync_directory(directory) {
+                // A directory far above ours that we may not even open was not created by us.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced.map_err(Failure::io("sync", directory))?,
+            }
+        }
+        Ok(Prepared {
+            sequence: self.sequence,
+            path,
+            file,
+            bytes,
+        })
+    }
+
+    fn reopen(&self, path: &Path) -> Result<(Arc<dyn File>, u64), Failure> {
+        let file = self
+            .disk
+            .open(path, Access::Write)
+            .map_err(Failure::io("open", path))?;
+        let bytes = file.len().map_err(Failure::io("measure", path))?;
+        Ok((file, bytes))
+    }
+
+    fn create(&self, path: &Path) -> Result<(Arc<dyn File>, u64), Failure> {
+        let mut bytes = self.bytes;
+        loop {
+            match self.create_sized(path, bytes) {
+                Err(Failure::NoSpace { .. }) if bytes > self.bytes_min => {
+                    bytes = (bytes / 4).max(self.bytes_min)
+                }
+                Err(failure) => return Err(failure),
+                Ok(file) => return Ok((file, bytes)),
+            }
+        }
+    }
+
+    fn create_sized(&self, path: &Path, bytes: u64) -> Result<Arc<dyn File>, Failure> {
+        let temporary = path.with_extension("log.tmp");
+        let file = self
+            .create_empty(&temporary)
+            .map_err(Failure::io("create", &temporary))?;
+        let reserved = file.allocate(bytes).and_then(|()| file.sync_data());
+        // Only now, with its zeros synced, does it get a segment's name.
+        match reserved.and_then(|()| self.disk.rename(&temporary, path)) {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                // It was never used; if it can't be removed now, the next one replaces it.
+                let _ = self.disk.remove(&temporary);
+                Err(Failure::io("reserve", &temporary)(error))
+            }
+        }
+    }
+
+    fn create_empty(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        match self.disk.create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.remove(path)?;
+                self.disk.create(path)
+            }
+            created => created,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Reading a file from front to back through one buffer, so that memory stays small however long it is.
+
+use crate::disk::{File, read_full};
+use std::io;
+
+/// How much is read at a time.
+const BYTES: usize = 1 << 20;
+
+/// A part of a file in memory.
+pub(crate) struct Window<'a> {
+    file: &'a dyn File,
+    buffer: Vec<u8>,
+    filled: usize,
+    start: u64,
+}
+
+impl<'a> Window<'a> {
+    pub(crate) fn new(file: &'a dyn File) -> Window<'a> {
+        Window {
+            file,
+            buffer: Vec::new(),
+            filled: 0,
+            start: 0,
+        }
+    }
+
+    /// At least `bytes` bytes from `offset` on, and whatever follows in memory; fewer only where the file ends.
+    pub(crate) fn at(&mut self, offset: u64, bytes: usize) -> io::Result<&[u8]> {
+        let skip = offset
+            .checked_sub(self.start)
+            .and_then(|skip| usize::try_from(skip).ok());
+        if let Some(skip) = skip.filter(|skip| skip + bytes <= self.filled) {
+            return Ok(&self.buffer[skip..self.filled]);
+        }
+        self.buffer
+            .resize(self.buffer.len().max(bytes).max(BYTES), 0);
+        self.filled = read_full(self.file, &mut self.buffer, offset)?;
+        self.start = offset;
+        Ok(&self.buffer[..self.filled])
+    }
+}

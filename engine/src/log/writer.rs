@@ -1,0 +1,413 @@
+//! Appending: which bytes go where, in which order, and what a refusal leaves behind. No threads, no clock.
+
+use super::record::{self, Framer, HEADER_BYTES, Kind, Seed};
+use super::segment::{BLOCK_BYTES, Cut, Header, Id, RESERVE_BYTES};
+use super::spare::{Prepared, Spares};
+use crate::disk::File;
+use crate::error::Failure;
+use crate::store::Lsn;
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What all segments of one opening have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) store: Id,
+    pub(crate) branch: Id,
+    pub(crate) epoch: u64,
+}
+
+/// Where a writer starts: what recovery found.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) identity: Identity,
+    /// The end of what is proven synced.
+    pub(crate) position: Cut,
+    /// What lies past it, as an unframed batch: goes into the next segment before anything else.
+    pub(crate) carry: Vec<u8>,
+    pub(crate) carried: Lsn,
+}
+
+/// The segment that is written now.
+#[derive(Debug)]
+struct Segment {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    seed: Seed,
+    /// Its reserved length.
+    bytes: u64,
+}
+
+/// Why a step could not be done.
+enum Fault {
+    /// A sync failed: what the disk holds is unknown.
+    Poisoned(PathBuf),
+    /// Nothing that counts was written.
+    Refused(Failure),
+}
+
+/// The end of the log.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    identity: Identity,
+    /// The end of what is written.
+    position: Cut,
+    /// The file that `position` lies in, if this opening wrote it.
+    segment: Option<Arc<Segment>>,
+    /// May `segment` take more?
+    appendable: bool,
+    /// All up to here is synced.
+    synced: Lsn,
+    carry: Vec<u8>,
+    carried: Lsn,
+    pub(crate) spares: Spares,
+    salt: Salts,
+    /// Did bytes of the batch reach a file?
+    touched: bool,
+    /// Segment files and their bytes, for the status.
+    pub(crate) segments: u64,
+    pub(crate) log_bytes: u64,
+}
+
+impl Writer {
+    pub(crate) fn new(start: Start, spares: Spares, salt: Salts) -> Writer {
+        Writer {
+            identity: start.identity,
+            position: start.position,
+            segment: None,
+            appendable: false,
+            synced: start.position.link.lsn,
+            carry: start.carry,
+            carried: start.carried,
+            spares,
+            salt,
+            touched: false,
+            segments: 0,
+            log_bytes: 0,
+        }
+    }
+
+    pub(crate) fn synced(&self) -> Lsn {
+        self.synced
+    }
+
+    /// Is there something that a sync would make durable?
+    pub(crate) fn needs_sync(&self) -> bool {
+        self.segment.is_some() && self.synced < self.position.link.lsn
+    }
+
+    /// Brings what recovery carried over into a new segment. Nothing to do if there is none.
+    pub(crate) fn settle(&mut self) -> Result<(), Failure> {
+        if self.carry.is_empty() {
+            return Ok(());
+        }
+        self.begin_segment(0).map_err(Fault::failure)
+    }
+
+    /// Writes a batch of unframed transactions. On failure none of it is part of the log; only [`Failure::Uncertain`] and
+    /// [`Failure::Poisoned`] leave open whether a crash right now would make it so.
+    pub(crate) fn append(&mut self, batch: &mut [u8]) -> Result<(), Failure> {
+        let (position, segment) = (self.position, self.segment.clone());
+        self.touched = false;
+        match self.append_runs(batch) {
+            Ok(()) => Ok(()),
+            Err(Fault::Refused(failure)) if self.touched => {
+                (self.position, self.segment) = (position, segment);
+                Err(self.cut_off(failure))
+            }
+            Err(fault) => Err(fault.failure()),
+        }
+    }
+
+    /// As many records as fit into a segment at a time.
+    fn append_runs(&mut self, mut batch: &mut [u8]) -> Result<(), Fault> {
+        while !batch.is_empty() {
+            let first = record::unframed_bytes(batch);
+            if !self.has_room(first) {
+                self.finish_segment()?;
+                self.begin_segment(first)?;
+            }
+            let run;
+            (run, batch) = batch.split_at_mut(self.run_bytes(batch));
+            self.append_run(run)?;
+        }
+        Ok(())
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.appendable && bytes as u64 <= self.room()
+    }
+
+    fn room(&self) -> u64 {
+        let limit = self
+            .segment
+            .as_ref()
+            .map_or(0, |segment| segment.bytes.saturating_sub(RESERVE_BYTES));
+        limit.saturating_sub(self.position.bytes)
+    }
+
+    /// The length of the records at the front of `batch` that fit.
+    fn run_bytes(&self, batch: &[u8]) -> usize {
+        let room = self.room();
+        if batch.len() as u64 <= room {
+            return batch.len();
+        }
+        let mut end = 0;
+        while end < batch.len() {
+            let next = end + record::unframed_bytes(&batch[end..]);
+            if next as u64 > room {
+                break;
+            }
+            end = next;
+        }
+        end
+    }
+
+    fn append_run(&mut self, run: &mut [u8]) -> Result<(), Fault> {
+        let segment = self.segment.clone().expect("there is room in it");
+        let mut framer = Framer {
+            seed: &segment.seed,
+            link: self.position.link,
+            synced: self.synced,
+        };
+        framer.frame(run);
+        let link = framer.link;
+        self.touched = true;
+        self.write(&segment, run)?;
+        self.position.link = link;
+        Ok(())
+    }
+
+    /// Writes at the end. After a failure the segment takes no more: part of the bytes may be there.
+    fn write(&mut self, segment: &Segment, bytes: &[u8]) -> Result<(), Fault> {
+        if let Err(error) = write_all(&*segment.file, bytes, self.position.bytes) {
+            self.appendable = false;
+            return Err(Fault::Refused(Failure::io("write", &segment.path)(error)));
+        }
+        self.position.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn write_control(&mut self, kind: Kind) -> Result<(), Fault> {
+        let Some(segment) = self.segment.clone().filter(|_| self.appendable) else {
+            return Ok(());
+        };
+        let mut framer = Framer {
+            seed: &segment.seed,
+            link: self.position.link,
+            synced: self.synced,
+        };
+        let record = framer.control(kind);
+        let link = framer.link;
+        self.write(&segment, &record)?;
+        self.position.link = link;
+        Ok(())
+    }
+
+    /// Seals the segment. If the seal can't be written, the successor's header says where it ends just as well.
+    fn finish_segment(&mut self) -> Result<(), Fault> {
+        let sealed = self.write_control(Kind::Seal);
+        self.appendable = false;
+        match sealed {
+            Err(Fault::Refused(_)) | Ok(()) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// After a failed write: the log goes on in a new segment, whose header cuts off what may stand in the old one. Says
+    /// what to tell those whose transactions were in the batch.
+    fn cut_off(&mut self, failure: Failure) -> Failure {
+        self.appendable = false;
+        match self.begin_segment(0) {
+            Ok(()) => failure,
+            Err(Fault::Poisoned(path)) => Failure::Poisoned { path },
+            Err(Fault::Refused(_)) => match failure {
+                Failure::NoSpace { path } => Failure::Uncertain {
+                    path,
+                    reason: "no space left".into(),
+                },
+                Failure::Io { path, reason, .. } => Failure::Uncertain { path, reason },
+                other => other,
+            },
+        }
+    }
+
+    /// Opens the next segment, with room for a record of `first` bytes. On refusal the log is as it was.
+    fn begin_segment(&mut self, first: usize) -> Result<(), Fault> {
+        let needed = (BLOCK_BYTES + self.carry.len() + first) as u64 + RESERVE_BYTES;
+        let spare = self.spares.take(needed).map_err(Fault::Refused)?;
+        // Crash argument 1: the header below vouches for everything before the cut, so that must be synced.
+        self.sync()?;
+        let header = self.header_for(&spare);
+        let segment = Segment {
+            seed: Seed::new(header.salt),
+            file: spare.file,
+            path: spare.path,
+            bytes: spare.bytes,
+        };
+        let refused = |error| Fault::Refused(Failure::io("write", &segment.path)(error));
+        write_all(&*segment.file, &header.encode(), 0).map_err(refused)?;
+        // Crash argument 2: no record before its segment's header is synced.
+        sync(&segment)?;
+        let mut position = Cut {
+            sequence: header.sequence,
+            bytes: BLOCK_BYTES as u64,
+            link: self.position.link,
+        };
+        if !self.carry.is_empty() {
+            let mut framer = Framer {
+                seed: &segment.seed,
+                link: position.link,
+                synced: self.synced,
+            };
+            framer.frame(&mut self.carry);
+            position.link = framer.link;
+            position.bytes += self.carry.len() as u64;
+            write_all(&*segment.file, &self.carry, BLOCK_BYTES as u64).map_err(refused)?;
+            // Crash argument 4: from here on the copies count, and the originals don't.
+            sync(&segment)?;
+            self.carry = Vec::new();
+        }
+        self.segments += 1;
+        self.log_bytes += segment.bytes;
+        self.position = position;
+        self.synced = position.link.lsn;
+        self.segment = Some(Arc::new(segment));
+        self.appendable = true;
+        Ok(())
+    }
+
+    fn header_for(&self, spare: &Prepared) -> Header {
+        Header {
+            store: self.identity.store,
+            branch: self.identity.branch,
+            sequence: spare.sequence,
+            epoch: self.identity.epoch,
+            base: self.position.link.lsn.next(),
+            predecessor: self.position,
+            salt: self.salt.of(spare.sequence),
+            carried: if self.carry.is_empty() {
+                Lsn(0)
+            } else {
+                self.carried
+            },
+        }
+    }
+
+    /// Makes everything written durable.
+    fn sync(&mut self) -> Result<(), Fault> {
+        if let Some(segment) = &self.segment {
+            sync(segment)?;
+            self.synced = self.position.link.lsn;
+        }
+        Ok(())
+    }
+
+    /// Makes every appended batch durable. An error is final.
+    pub(crate) fn sync_appended(&mut self) -> Result<(), Failure> {
+        self.sync().map_err(Fault::failure)
+    }
+
+    /// What another thread can sync meanwhile: the file, its path, and the LSN that is synced once that is done.
+    pub(crate) fn sync_job(&self) -> Option<(Arc<dyn File>, PathBuf, Lsn)> {
+        let segment = self.segment.as_ref()?;
+        self.needs_sync().then(|| {
+            (
+                segment.file.clone(),
+                segment.path.clone(),
+                self.position.link.lsn,
+            )
+        })
+    }
+
+    /// A [`sync_job`](Self::sync_job) succeeded.
+    pub(crate) fn sync_done(&mut self, lsn: Lsn) {
+        self.synced = self.synced.max(lsn);
+    }
+
+    /// Writes down that everything so far is synced. It need not be synced itself, and may fail: the next batch then goes
+    /// into a new segment.
+    pub(crate) fn mark(&mut self) {
+        if self.has_room(HEADER_BYTES) {
+            // A refused mark proves nothing and costs nothing, see above.
+            let _ = self.write_control(Kind::DurableMark);
+        }
+    }
+
+    /// Syncs, and says in the log that it was closed, if this opening wrote to it at all.
+    pub(crate) fn close(&mut self) -> Result<(), Failure> {
+        self.settle()?;
+        self.sync().map_err(Fault::failure)?;
+        if self.segment.is_some() && !self.appendable {
+            self.begin_segment(0).map_err(Fault::failure)?;
+        }
+        self.write_control(Kind::Close).map_err(Fault::failure)?;
+        self.sync().map_err(Fault::failure)?;
+        self.appendable = false;
+        if let Some(segment) = &self.segment {
+            // Gives back what was reserved. It's only space: everything up to here is synced, zeros come after it.
+            let _ = segment.file.set_len(self.position.bytes);
+        }
+        Ok(())
+    }
+}
+
+impl Fault {
+    fn failure(self) -> Failure {
+        match self {
+            Fault::Poisoned(path) => Failure::Poisoned { path },
+            Fault::Refused(failure) => failure,
+        }
+    }
+}
+
+/// Crash argument 5: an error is final, whatever it is.
+fn sync(segment: &Segment) -> Result<(), Fault> {
+    segment
+        .file
+        .sync_data()
+        .map_err(|_| Fault::Poisoned(segment.path.clone()))
+}
+
+fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write_at(&[IoSlice::new(bytes)], offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                bytes = &bytes[count..];
+                offset += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Salts and ids: from the operating system's randomness, or from a seed where runs must repeat.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Salts(pub(crate) Option<u64>);
+
+impl Salts {
+    pub(crate) fn of(self, number: u64) -> u64 {
+        match self.0 {
+            Some(seed) => mix(seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15))),
+            None => {
+                use std::hash::{BuildHasher, RandomState};
+                RandomState::new().hash_one(number)
+            }
+        }
+    }
+
+    pub(crate) fn id(self, name: u64) -> Id {
+        (u128::from(self.of(name)) << 64 | u128::from(self.of(name + 1))).to_le_bytes()
+    }
+}
+
+/// The finalizer of SplitMix64.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

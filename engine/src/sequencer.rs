@@ -1,0 +1,504 @@
+//! The sequencer: decides the order of transactions, and holds them until the log has them.
+//!
+//! One mutex guards the head root and the batch that is filling. A commit runs its closure on the head, takes the next LSN
+//! and encodes its effects, all under the mutex, so the log's order is the order in which states were seen. The log
+//! ([`crate::log::driver`]) takes the whole batch, writes it, and publishes the root that belonged to it.
+//!
+//! # Why nobody sees state that a crash could take back
+//!
+//! Readers get the published root. A closure runs on the head, which may be newer, so *every* result, also a failure or one
+//! of a closure that only looked, waits for the batch that the head belonged to when it ran. If that batch fails, so does
+//! the result: the state that it was computed on never was.
+
+use crate::error::Failure;
+use crate::log::record::{PAYLOAD_BYTES_MAX, append_unframed};
+use crate::pending::{Pending, Slot};
+use crate::root::{Root, View};
+use crate::store::{Durability, Lsn, Options, Status};
+use crate::txn::{Callback, Done, Effects, Logged, Txn};
+use crate::wire;
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+use std::mem;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+/// What a payload may need besides the effects and the label's texts.
+const PAYLOAD_OVERHEAD: usize = 64;
+
+/// A buffer larger than this is not kept for the next batch.
+const BUFFER_BYTES_KEPT: usize = 4 << 20;
+
+/// What committers, readers and the log share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    queue: Mutex<Queue>,
+    published: RwLock<Arc<Root>>,
+    /// The log waits here for something to do.
+    work: Condvar,
+    /// Committers wait here for room, closers for the end.
+    room: Condvar,
+    logged: Logged,
+    durability: Durability,
+    bytes_max: usize,
+    directory: PathBuf,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// The newest state.
+    head: Root,
+    batch: Batch,
+    /// The bytes and late waiters of the batch that the log is writing.
+    in_flight: Option<InFlight>,
+    /// Why no more writes are taken, for good.
+    refused: Option<Failure>,
+    stage: Stage,
+    admission: Vec<Waker>,
+    effects: Vec<u8>,
+    spare_bytes: Vec<u8>,
+    log: LogStatus,
+    /// A background task of the log is done, or it should look again.
+    nudged: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Open,
+    Closing,
+    Closed(Result<(), Failure>),
+}
+
+/// What the log says about itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogStatus {
+    pub(crate) synced: Lsn,
+    pub(crate) segments: u64,
+    pub(crate) log_bytes: u64,
+    pub(crate) lacks_space: bool,
+}
+
+#[derive(Default)]
+struct Batch {
+    /// Unframed records.
+    bytes: Vec<u8>,
+    waiters: Vec<Waiter>,
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch")
+            .field("bytes", &self.bytes.len())
+            .field("waiters", &self.waiters.len())
+            .finish()
+    }
+}
+
+#[derive(Debug)]
+struct InFlight {
+    bytes: usize,
+    /// Those that only read what the batch in flight made.
+    late: Vec<Arc<Slot>>,
+}
+
+struct Waiter {
+    slot: Arc<Slot>,
+    callbacks: Vec<Callback>,
+}
+
+/// A batch on its way through the log.
+pub(crate) struct Work {
+    pub(crate) bytes: Vec<u8>,
+    root: Arc<Root>,
+    waiters: Vec<Waiter>,
+}
+
+/// What the log finds when it looks.
+pub(crate) enum Task {
+    Write(Work),
+    Close,
+    Nothing,
+}
+
+impl Shared {
+    /// Starts from `root`, all of which is published.
+    pub(crate) fn new(root: Root, options: &Options, logged: Logged, directory: &Path) -> Shared {
+        Shared {
+            published: RwLock::new(Arc::new(root.clone())),
+            queue: Mutex::new(Queue {
+                head: root,
+                ..Queue::default()
+            }),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            durability: if logged.anything {
+                options.durability
+            } else {
+                Durability::None
+            },
+            logged,
+            bytes_max: options.queue_bytes_max,
+            directory: directory.to_path_buf(),
+        }
+    }
+
+    pub(crate) fn view(&self) -> View {
+        View(self.published.read().clone())
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let queue = self.queue.lock();
+        Status {
+            head: queue.head.lsn,
+            published: self.published.read().lsn,
+            synced: queue.log.synced,
+            durability: self.durability,
+            poisoned: matches!(queue.refused, Some(Failure::Poisoned { .. })),
+            lacks_space: queue.log.lacks_space,
+            log_bytes: queue.log.log_bytes,
+            segments: queue.log.segments,
+        }
+    }
+
+    pub(crate) fn commit<T, E>(
+        &self,
+        transaction: impl FnOnce(&mut Txn) -> Result<T, E>,
+    ) -> Pending<Result<T, E>> {
+        let mut queue = self.admitted();
+        let mut open = OpenTxn::new(&mut queue, self.logged.clone());
+        let result = transaction(open.txn());
+        let refusal = match &result {
+            Ok(_) if open.txn().changed() => open.refusal(&self.directory),
+            _ => {
+                let callbacks = if result.is_ok() {
+                    open.txn().take_callbacks()
+                } else {
+                    Vec::new()
+                };
+                drop(open);
+                return self.answer_read(queue, result, callbacks);
+            }
+        };
+        if let Some(failure) = refusal {
+            drop(open);
+            if matches!(failure, Failure::NoSpace { .. }) {
+                self.nudge_locked(&mut queue);
+            }
+            return Pending::ready(Err(failure), None);
+        }
+        let done = open.finish();
+        self.accept(queue, result, done)
+    }
+
+    /// Waits until there is room in the queue.
+    fn admitted(&self) -> MutexGuard<'_, Queue> {
+        let mut queue = self.queue.lock();
+        while queue.is_full(self.bytes_max) {
+            self.room.wait(&mut queue);
+        }
+        queue
+    }
+
+    pub(crate) fn poll_room(&self, waker: &Waker) -> Poll<()> {
+        let mut queue = self.queue.lock();
+        if !queue.is_full(self.bytes_max) {
+            return Poll::Ready(());
+        }
+        queue.admission.push(waker.clone());
+        Poll::Pending
+    }
+
+    /// The answer of a closure that changed nothing: once what it read is published.
+    fn answer_read<T>(
+        &self,
+        mut queue: MutexGuard<'_, Queue>,
+        result: T,
+        callbacks: Vec<Callback>,
+    ) -> Pending<T> {
+        if queue.is_published() {
+            drop(queue);
+            run(callbacks);
+            return Pending::ready(Ok(result), None);
+        }
+        let slot = Arc::new(Slot::default());
+        let queue = &mut *queue;
+        match &mut queue.in_flight {
+            // The batch behind it would keep it waiting longer.
+            Some(in_flight) if queue.batch.waiters.is_empty() && callbacks.is_empty() => {
+                in_flight.late.push(slot.clone());
+            }
+            _ => queue.batch.waiters.push(Waiter {
+                slot: slot.clone(),
+                callbacks,
+            }),
+        }
+        Pending::queued(result, slot, None)
+    }
+
+    fn accept<T>(&self, mut queue: MutexGuard<'_, Queue>, result: T, done: Done) -> Pending<T> {
+        let was_published = queue.is_published();
+        let is_logged = done.effects.count > 0;
+        queue.head = done.root;
+        let lsn = is_logged.then(|| queue.head.lsn.next());
+        queue.head.lsn = lsn.unwrap_or(queue.head.lsn);
+        if let Some(lsn) = lsn.filter(|_| self.logged.anything) {
+            let (label, effects) = (done.label.as_ref(), &done.effects);
+            append_unframed(&mut queue.batch.bytes, lsn, |out| {
+                wire::encode(label, effects.count, &effects.bytes, out)
+            });
+        } else if was_published {
+            // Nothing of it goes to the log, and nothing before it is on the way there.
+            *self.published.write() = Arc::new(queue.head.clone());
+            queue.keep_effects(done.effects.bytes);
+            drop(queue);
+            run(done.callbacks);
+            return Pending::ready(Ok(result), lsn);
+        }
+        queue.keep_effects(done.effects.bytes);
+        let slot = Arc::new(Slot::default());
+        queue.batch.waiters.push(Waiter {
+            slot: slot.clone(),
+            callbacks: done.callbacks,
+        });
+        drop(queue);
+        self.work.notify_one();
+        Pending::queued(result, slot, lsn)
+    }
+
+    /// For the log: the batch that is waiting, if any.
+    pub(crate) fn next_task(&self) -> Task {
+        let mut queue = self.queue.lock();
+        queue.nudged = false;
+        if queue.batch.waiters.is_empty() {
+            return if queue.stage == Stage::Closing {
+                Task::Close
+            } else {
+                Task::Nothing
+            };
+        }
+        let empty = Batch {
+            bytes: mem::take(&mut queue.spare_bytes),
+            waiters: Vec::new(),
+        };
+        let batch = mem::replace(&mut queue.batch, empty);
+        queue.in_flight = Some(InFlight {
+            bytes: batch.bytes.len(),
+            late: Vec::new(),
+        });
+        Task::Write(Work {
+            bytes: batch.bytes,
+            root: Arc::new(queue.head.clone()),
+            waiters: batch.waiters,
+        })
+    }
+
+    /// The log has the batch: readers see it, then those who wait are told, in order.
+    pub(crate) fn publish(&self, mut work: Work, log: LogStatus) {
+        let mut queue = self.queue.lock();
+        *self.published.write() = work.root;
+        queue.log = log;
+        let late = queue
+            .in_flight
+            .take()
+            .map_or_else(Vec::new, |in_flight| in_flight.late);
+        work.bytes.clear();
+        if work.bytes.capacity() <= BUFFER_BYTES_KEPT {
+            queue.spare_bytes = work.bytes;
+        }
+        self.make_room(queue);
+        for waiter in work.waiters {
+            waiter.slot.say(Ok(()));
+            run(waiter.callbacks);
+        }
+        late.iter().for_each(|slot| slot.say(Ok(())));
+    }
+
+    /// The log does not have the batch: everything that was built on it falls with it.
+    pub(crate) fn fail(&self, work: Work, failure: &Failure, log: LogStatus) {
+        let mut queue = self.queue.lock();
+        queue.head = (**self.published.read()).clone();
+        queue.log = log;
+        if matches!(failure, Failure::Poisoned { .. }) {
+            queue.refused = Some(failure.clone());
+        }
+        let late = queue
+            .in_flight
+            .take()
+            .map_or_else(Vec::new, |in_flight| in_flight.late);
+        let behind = mem::take(&mut queue.batch).waiters;
+        self.make_room(queue);
+        let waiters = work.waiters.into_iter().chain(behind);
+        waiters.for_each(|waiter| waiter.slot.say(Err(failure.clone())));
+        late.iter().for_each(|slot| slot.say(Err(failure.clone())));
+    }
+
+    /// Refuses all writes from now on, and fails those that wait.
+    pub(crate) fn poison(&self, failure: &Failure, log: LogStatus) {
+        let mut queue = self.queue.lock();
+        queue.refused = Some(failure.clone());
+        let work = Work {
+            bytes: Vec::new(),
+            root: Arc::default(),
+            waiters: Vec::new(),
+        };
+        drop(queue);
+        self.fail(work, failure, log);
+    }
+
+    fn make_room(&self, mut queue: MutexGuard<'_, Queue>) {
+        let admission = mem::take(&mut queue.admission);
+        drop(queue);
+        self.room.notify_all();
+        admission.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn set_log(&self, log: LogStatus) {
+        self.queue.lock().log = log;
+    }
+
+    /// Makes the log look again.
+    pub(crate) fn nudge(&self) {
+        self.nudge_locked(&mut self.queue.lock());
+    }
+
+    fn nudge_locked(&self, queue: &mut Queue) {
+        queue.nudged = true;
+        self.work.notify_one();
+    }
+
+    /// For the log's thread: sleeps until there is something to do, at most until `deadline`.
+    pub(crate) fn wait_for_work(&self, deadline: Option<Instant>) {
+        let mut queue = self.queue.lock();
+        let idle = |queue: &mut Queue| {
+            !queue.nudged && queue.batch.waiters.is_empty() && queue.stage != Stage::Closing
+        };
+        match deadline {
+            Some(deadline) => drop(self.work.wait_while_until(&mut queue, idle, deadline)),
+            None => self.work.wait_while(&mut queue, idle),
+        }
+    }
+
+    /// Takes no more writes, and lets the log finish. Without a log there is nothing to finish.
+    pub(crate) fn begin_close(&self) {
+        let mut queue = self.queue.lock();
+        if queue.stage == Stage::Open {
+            queue.stage = if self.logged.anything {
+                Stage::Closing
+            } else {
+                Stage::Closed(Ok(()))
+            };
+            self.work.notify_one();
+        }
+    }
+
+    pub(crate) fn closed(&self, result: Result<(), Failure>) {
+        let mut queue = self.queue.lock();
+        queue.stage = Stage::Closed(result);
+        self.make_room(queue);
+    }
+
+    pub(crate) fn wait_closed(&self) -> Result<(), Failure> {
+        let mut queue = self.queue.lock();
+        loop {
+            match &queue.stage {
+                Stage::Closed(result) => return result.clone(),
+                _ => self.room.wait(&mut queue),
+            }
+        }
+    }
+}
+
+impl Queue {
+    fn is_full(&self, bytes_max: usize) -> bool {
+        let in_flight = self
+            .in_flight
+            .as_ref()
+            .map_or(0, |in_flight| in_flight.bytes);
+        self.batch.bytes.len() + in_flight > bytes_max
+    }
+
+    /// Is the head what readers see?
+    fn is_published(&self) -> bool {
+        self.batch.waiters.is_empty() && self.in_flight.is_none()
+    }
+
+    fn keep_effects(&mut self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        if bytes.capacity() <= BUFFER_BYTES_KEPT {
+            self.effects = bytes;
+        }
+    }
+}
+
+/// The head while a closure runs on it. Dropped, also by a panic, it gives the head back as it was.
+struct OpenTxn<'a> {
+    queue: &'a mut Queue,
+    txn: Option<Txn>,
+}
+
+impl<'a> OpenTxn<'a> {
+    fn new(queue: &'a mut Queue, logged: Logged) -> OpenTxn<'a> {
+        let root = mem::take(&mut queue.head);
+        let txn = Txn::new(root, logged, mem::take(&mut queue.effects));
+        OpenTxn {
+            queue,
+            txn: Some(txn),
+        }
+    }
+
+    fn txn(&mut self) -> &mut Txn {
+        self.txn.as_mut().expect("it is there until it is finished")
+    }
+
+    /// Why its changes can't be taken.
+    fn refusal(&mut self, directory: &Path) -> Option<Failure> {
+        let label_bytes = self.txn().label_bytes();
+        let Effects { count, growth, .. } = *self.txn().effects();
+        let bytes = self.txn().effects().size() + label_bytes + PAYLOAD_OVERHEAD;
+        if self.queue.stage != Stage::Open {
+            return Some(Failure::Closed);
+        }
+        if bytes > PAYLOAD_BYTES_MAX {
+            return Some(Failure::TooLarge {
+                bytes,
+                bytes_max: PAYLOAD_BYTES_MAX,
+            });
+        }
+        if count == 0 {
+            return None;
+        }
+        // Without a spare segment, what is left of this one is kept for what makes the state smaller.
+        let full = self.queue.log.lacks_space && growth > 0;
+        let no_space = full.then(|| Failure::NoSpace {
+            path: directory.to_path_buf(),
+        });
+        self.queue.refused.clone().or(no_space)
+    }
+
+    fn finish(mut self) -> Done {
+        self.txn
+            .take()
+            .expect("it is there until it is finished")
+            .finish()
+    }
+}
+
+impl Drop for OpenTxn<'_> {
+    fn drop(&mut self) {
+        if let Some(mut txn) = self.txn.take() {
+            self.queue.head = txn.roll_back();
+            self.queue.keep_effects(txn.finish().effects.bytes);
+        }
+    }
+}
+
+/// One that panics takes neither the log nor the other callbacks with it.
+fn run(callbacks: Vec<Callback>) {
+    for callback in callbacks {
+        // The panic hook has said what there is to say.
+        let _ = panic::catch_unwind(AssertUnwindSafe(callback));
+    }
+}
