@@ -3,7 +3,7 @@
 use super::body;
 use super::error::{S3Error, refuse};
 use super::names::{canonical_id, is_bucket_name};
-use super::rows::{BUCKETS, BucketRow, OBJECTS, PARTS, UPLOADS};
+use super::rows::{BUCKETS, BucketRow, OBJECTS, PARTS, UPLOADS, shown_time};
 use crate::call::Call;
 use cumulog_engine::{Read, Txn, View};
 use cumulog_model::s3::{
@@ -12,7 +12,6 @@ use cumulog_model::s3::{
     GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput,
     ListBucketsInput, ListBucketsOutput, ObjectOwnership, Owner,
 };
-use cumulog_shape::Timestamp;
 
 /// Where S3 began: its rules for locations and for names that exist are older than those of other regions.
 const FIRST_REGION: &str = "us-east-1";
@@ -218,7 +217,7 @@ pub(super) fn list_buckets(
             break;
         }
         buckets.push(Bucket {
-            creation_date: Some(Timestamp(row.created_ms)),
+            creation_date: Some(shown_time(row.created_ms)),
             bucket_region: Some(row.region),
             bucket_arn: Some(arn(&name)),
             name: Some(name),

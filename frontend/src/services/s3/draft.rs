@@ -199,6 +199,9 @@ pub(super) fn website_redirect(given: Option<String>) -> Result<Option<String>, 
     }
 }
 
+/// Most tags of an object.
+pub(super) const TAGS_MAX: usize = 10;
+
 /// The tags of `x-amz-tagging`: a form, at most ten pairs, no name twice.
 pub(super) fn tags(header: Option<String>) -> Result<Vec<(String, String)>, S3Error> {
     let Some(header) = header else {
@@ -223,7 +226,7 @@ pub(super) fn tags(header: Option<String>) -> Result<Vec<(String, String)>, S3Er
         }
         tags.push((key, value));
     }
-    if tags.len() > 10 {
+    if tags.len() > TAGS_MAX {
         return Err(S3Error::BadRequest("Object tags cannot be greater than 10"));
     }
     Ok(tags)

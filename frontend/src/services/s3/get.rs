@@ -8,7 +8,7 @@ use super::draft::refuse_customer_key;
 use super::error::S3Error;
 use super::names::{check_key, check_version};
 use super::range;
-use super::rows::{ChecksumRow, OBJECTS, ObjectRow};
+use super::rows::{ChecksumRow, OBJECTS, ObjectRow, shown_time};
 use crate::call::Call;
 use cumulog_engine::{Read, View};
 use cumulog_model::s3::{
@@ -154,7 +154,7 @@ macro_rules! shown {
         let (found, input) = ($found, $input);
         let mut output = $output {
             accept_ranges: Some("bytes".to_owned()),
-            last_modified: Some(Timestamp(found.row.modified_ms)),
+            last_modified: Some(shown_time(found.row.modified_ms)),
             content_length: i64::try_from(found.length()).ok(),
             content_range: found.content_range(),
             e_tag: Some(found.row.quoted_etag()),

@@ -6,7 +6,7 @@
 use super::buckets::{open_bucket, owner};
 use super::error::S3Error;
 use super::names::url_encoded;
-use super::rows::{OBJECTS, ObjectRow};
+use super::rows::{OBJECTS, ObjectRow, shown_time};
 use crate::call::Call;
 use base64_simd::URL_SAFE_NO_PAD;
 use cumulog_engine::{RowError, View};
@@ -14,7 +14,6 @@ use cumulog_model::s3::{
     CommonPrefix, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
     ListObjectsV2Output, Object,
 };
-use cumulog_shape::Timestamp;
 use std::ops::Bound;
 
 /// Most entries on one page.
@@ -261,7 +260,7 @@ fn contents(
         let checksum = row.checksum.as_ref();
         Object {
             key: Some(encoded(&key)),
-            last_modified: Some(Timestamp(row.modified_ms)),
+            last_modified: Some(shown_time(row.modified_ms)),
             e_tag: Some(row.quoted_etag()),
             checksum_algorithm: checksum.map(|checksum| vec![checksum.algorithm.as_str().into()]),
             checksum_type: checksum.map(|checksum| {

@@ -9,6 +9,7 @@
 mod body;
 mod buckets;
 mod checksums;
+mod complete;
 mod conditions;
 mod copy;
 mod delete;
@@ -18,10 +19,14 @@ mod get;
 mod list;
 mod multipart;
 mod names;
+mod part_copy;
 mod put;
 mod range;
 mod receive;
 mod rows;
+mod source;
+mod tagging;
+mod uploads;
 
 use crate::ids::RequestIdStyle;
 use crate::service::Service;
@@ -61,8 +66,12 @@ pub(crate) fn service() -> Service {
         .read::<model::ListObjectsV2, _>(list::list_objects_v2)
         .write::<model::CreateMultipartUpload, _>(multipart::create)
         .future::<model::UploadPart, _, _>(multipart::upload_part)
-        .write::<model::CompleteMultipartUpload, _>(multipart::complete)
+        .future::<model::UploadPartCopy, _, _>(part_copy::upload_part_copy)
+        .write::<model::CompleteMultipartUpload, _>(complete::complete)
         .write::<model::AbortMultipartUpload, _>(multipart::abort)
-        .read::<model::ListParts, _>(multipart::list_parts)
-        .read::<model::ListMultipartUploads, _>(multipart::list_uploads)
+        .read::<model::ListParts, _>(uploads::list_parts)
+        .read::<model::ListMultipartUploads, _>(uploads::list_uploads)
+        .read::<model::GetObjectTagging, _>(tagging::get_object_tagging)
+        .write::<model::PutObjectTagging, _>(tagging::put_object_tagging)
+        .write::<model::DeleteObjectTagging, _>(tagging::delete_object_tagging)
 }

@@ -3,6 +3,7 @@
 use super::body::Piece;
 use crate::checksum::{Algorithm, Checksum};
 use cumulog_engine::{Space, Table};
+use cumulog_shape::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Buckets by name. Names are global: the account stands in the row.
@@ -163,4 +164,9 @@ impl Traits {
 /// An entity tag as headers carry it.
 pub(super) fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
+}
+
+/// A time as S3 shows it: in whole seconds, whatever the format has room for.
+pub(super) fn shown_time(ms: i64) -> Timestamp {
+    Timestamp::from_seconds(Timestamp(ms).seconds())
 }
