@@ -4,13 +4,8 @@
 macro_rules! set_checksum {
     ($output:expr, $checksum:expr) => {
         if let Some(checksum) = &$checksum {
-            use cumulog_model::s3::ChecksumType;
             $crate::services::s3::checksums::set_checksum_value!($output, checksum);
-            $output.checksum_type = Some(if checksum.composite {
-                ChecksumType::Composite
-            } else {
-                ChecksumType::FullObject
-            });
+            $output.checksum_type = Some(checksum.shown_type());
         }
     };
 }

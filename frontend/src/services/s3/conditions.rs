@@ -72,6 +72,8 @@ impl ReadConditions<'_> {
     }
 }
 
+/// Named as the headers are.
+#[expect(clippy::enum_variant_names, reason = "the headers' own names")]
 enum Failing {
     IfMatch,
     IfUnmodifiedSince,

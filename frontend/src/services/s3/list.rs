@@ -6,7 +6,7 @@
 use super::buckets::{open_bucket, owner};
 use super::error::S3Error;
 use super::names::url_encoded;
-use super::rows::{OBJECTS, ObjectRow, shown_time};
+use super::rows::{ChecksumRow, OBJECTS, ObjectRow, shown_time};
 use crate::call::Call;
 use base64_simd::URL_SAFE_NO_PAD;
 use cumulog_engine::{RowError, View};
@@ -165,7 +165,8 @@ pub(super) fn parse_token(token: &str) -> Result<String, S3Error> {
         })
 }
 
-fn objects<'a>(view: &'a View, bucket: &str, from: Bound<&str>) -> Rows<'a, ObjectRow> {
+/// The objects of a bucket from a bound on.
+pub(super) fn objects<'a>(view: &'a View, bucket: &str, from: Bound<&str>) -> Rows<'a, ObjectRow> {
     let from = from.map(|key| (bucket.to_owned(), key.to_owned()));
     let rows = OBJECTS.scan_from(view, &(bucket.to_owned(),), from.as_ref());
     Box::new(rows.map(|row| row.map(|((_, key), row)| (key, row))))
@@ -256,20 +257,13 @@ fn contents(
     account: Option<&str>,
 ) -> Vec<Object> {
     let object = |(key, row): (String, ObjectRow)| {
-        use cumulog_model::s3::ChecksumType::{Composite, FullObject};
         let checksum = row.checksum.as_ref();
         Object {
             key: Some(encoded(&key)),
             last_modified: Some(shown_time(row.modified_ms)),
             e_tag: Some(row.quoted_etag()),
             checksum_algorithm: checksum.map(|checksum| vec![checksum.algorithm.as_str().into()]),
-            checksum_type: checksum.map(|checksum| {
-                if checksum.composite {
-                    Composite
-                } else {
-                    FullObject
-                }
-            }),
+            checksum_type: checksum.map(ChecksumRow::shown_type),
             size: i64::try_from(row.bytes).ok(),
             storage_class: Some(row.storage_class().into()),
             owner: account.map(owner),

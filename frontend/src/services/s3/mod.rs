@@ -27,6 +27,7 @@ mod rows;
 mod source;
 mod tagging;
 mod uploads;
+mod versions;
 
 use crate::ids::RequestIdStyle;
 use crate::service::Service;
@@ -71,6 +72,8 @@ pub(crate) fn service() -> Service {
         .write::<model::AbortMultipartUpload, _>(multipart::abort)
         .read::<model::ListParts, _>(uploads::list_parts)
         .read::<model::ListMultipartUploads, _>(uploads::list_uploads)
+        .read::<model::GetBucketVersioning, _>(versions::get_bucket_versioning)
+        .read::<model::ListObjectVersions, _>(versions::list_object_versions)
         .read::<model::GetObjectTagging, _>(tagging::get_object_tagging)
         .write::<model::PutObjectTagging, _>(tagging::put_object_tagging)
         .write::<model::DeleteObjectTagging, _>(tagging::delete_object_tagging)

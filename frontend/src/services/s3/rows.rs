@@ -3,6 +3,7 @@
 use super::body::Piece;
 use crate::checksum::{Algorithm, Checksum};
 use cumulog_engine::{Space, Table};
+use cumulog_model::s3::ChecksumType;
 use cumulog_shape::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,15 @@ impl ChecksumRow {
             algorithm: checksum.algorithm().name().to_owned(),
             value: checksum.base64(),
             composite: false,
+        }
+    }
+
+    /// Of what it is the checksum.
+    pub(super) fn shown_type(&self) -> ChecksumType {
+        if self.composite {
+            ChecksumType::Composite
+        } else {
+            ChecksumType::FullObject
         }
     }
 
