@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use cumulog_engine::{Label, Lsn, Store, Txn, View};
+use cumulog_engine::{Label, Store, Txn, View};
 use cumulog_shape::{Protocol, Timestamp};
 use http::HeaderMap;
 use parking_lot::Mutex;
@@ -42,8 +42,6 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
-    /// The services that answer.
-    pub(crate) services: Vec<&'static str>,
     /// The largest object that one PUT may carry, in bytes.
     pub(crate) object_bytes_max: u64,
     /// Becomes true when the server begins to stop.
@@ -60,7 +58,6 @@ pub(crate) struct Call {
     pub(crate) operation: Arc<str>,
     pub(crate) account: Arc<str>,
     pub(crate) region: Arc<str>,
-    pub(crate) identity: Identity,
     /// What the client speaks, for the few words that differ.
     pub(crate) protocol: Protocol,
     /// The path as it came: the query protocol may name a queue by it.
@@ -104,13 +101,6 @@ impl Call {
             self.lsn.store(lsn.0, Ordering::Relaxed);
         }
         pending.await?.map_err(Into::into)
-    }
-
-    /// The LSN that this call committed at.
-    pub(crate) fn lsn(&self) -> Option<Lsn> {
-        Some(self.lsn.load(Ordering::Relaxed))
-            .filter(|lsn| *lsn > 0)
-            .map(Lsn)
     }
 
     /// The store, for what spans transactions: streamed bodies.

@@ -108,7 +108,6 @@ impl Emulator {
             store,
             clock,
             random: Arc::new(SystemRandom::new()),
-            services: services.iter().map(|service| service.schema.name).collect(),
             object_bytes_max: settings.object_bytes_max,
             closing,
             scratch: Mutex::new(HashMap::new()),

@@ -36,16 +36,6 @@ impl Request {
             body,
         }
     }
-
-    /// The value of header `name`, if it is there once and is text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The value of the query parameter `name`, percent-decoded.
-    pub(crate) fn query_value(&self, name: &str) -> Option<String> {
-        query_value(self.query.as_deref()?, name)
-    }
 }
 
 /// The value of the parameter `name` in a query string or form, percent-decoded.

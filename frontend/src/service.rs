@@ -6,7 +6,10 @@
 use std::{collections::HashMap, future::Future, pin::Pin};
 
 use cumulog_engine::{Space, Store, Txn, View};
-use cumulog_shape::{Missing, Operation, ServiceSchema, Struct};
+use cumulog_shape::{
+    Missing, Operation, ServiceSchema, Struct,
+    check::{self, Dialect},
+};
 
 use crate::{call::Call, failure::Failure, ids::RequestIdStyle};
 
@@ -179,14 +182,11 @@ fn answer<O: Operation, E: Into<Failure>>(result: Result<O::Output, E>) -> Answe
 }
 
 /// The model's own constraints, in the words of AWS's common framework.
-fn default_validate(_input: &dyn Struct, missing: &Missing) -> Result<(), Failure> {
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::sender(
-            "ValidationException",
-            400,
-            "a required member is missing",
-        )),
+fn default_validate(input: &dyn Struct, missing: &Missing) -> Result<(), Failure> {
+    let dialect = Dialect::COMMON;
+    match check::check(input, missing, &dialect) {
+        None => Ok(()),
+        Some(message) => Err(Failure::sender(dialect.code, 400, message)),
     }
 }
 

@@ -6,7 +6,7 @@
 //! that is right.
 
 use bytes::Bytes;
-use cumulog_shape::{ByteStream, StreamError};
+use cumulog_shape::{ByteStream, Location, Schema, StreamError};
 use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
 use hyper::body::{Body as _, Incoming};
@@ -42,15 +42,32 @@ pub(crate) fn open(headers: &HeaderMap, body: Incoming) -> Result<ByteStream, Fa
 }
 
 /// Verifies a body that was read whole against what the headers say of it:
-/// `Content-MD5` and `x-amz-checksum-…`.
-pub(crate) fn verify(headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
-    let sums = Algorithm::ALL.iter().map(|algorithm| (algorithm.header(), *algorithm));
+/// `Content-MD5` and `x-amz-checksum-…`. A header that `input` binds to a member is
+/// the handler's: it may speak of something else, such as a whole object.
+pub(crate) fn verify(headers: &HeaderMap, input: &Schema, body: &[u8]) -> Result<(), Failure> {
+    let is_bound = |name: &str| {
+        let mut members = input
+            .members
+            .iter()
+            .filter(|member| member.location == Location::Header);
+        members.any(|member| member.wire.eq_ignore_ascii_case(name))
+    };
+    let sums = Algorithm::ALL
+        .iter()
+        .map(|algorithm| (algorithm.header(), *algorithm));
     for (name, algorithm) in sums.chain([("content-md5", Algorithm::Md5)]) {
-        let Some(value) = headers.get(name) else { continue };
-        let claimed = value.to_str().ok().and_then(|value| Checksum::from_base64(algorithm, value));
+        let Some(value) = headers.get(name).filter(|_| !is_bound(name)) else {
+            continue;
+        };
+        let claimed = value
+            .to_str()
+            .ok()
+            .and_then(|value| Checksum::from_base64(algorithm, value));
         match claimed {
             None => return Err(invalid_digest(name)),
-            Some(claimed) if claimed != algorithm.checksum(body) => return Err(bad_digest(name, algorithm)),
+            Some(claimed) if claimed != algorithm.checksum(body) => {
+                return Err(bad_digest(name, algorithm));
+            }
             Some(_) => {}
         }
     }
@@ -59,15 +76,26 @@ pub(crate) fn verify(headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
 
 fn invalid_digest(name: &str) -> Failure {
     if name == "content-md5" {
-        return Failure::sender("InvalidDigest", 400, "The Content-MD5 you specified was invalid.");
+        return Failure::sender(
+            "InvalidDigest",
+            400,
+            "The Content-MD5 you specified was invalid.",
+        );
     }
-    Failure::sender("InvalidRequest", 400, format!("Value for {name} header is invalid."))
+    Failure::sender(
+        "InvalidRequest",
+        400,
+        format!("Value for {name} header is invalid."),
+    )
 }
 
 fn bad_digest(name: &str, algorithm: Algorithm) -> Failure {
     let message = match name {
         "content-md5" => "The Content-MD5 you specified did not match what we received.".to_owned(),
-        _ => format!("The {} you specified did not match the calculated checksum.", algorithm.name()),
+        _ => format!(
+            "The {} you specified did not match the calculated checksum.",
+            algorithm.name()
+        ),
     };
     Failure::sender("BadDigest", 400, message)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use cumulog_shape::{
-    BindError, Missing, OperationSchema, Protocol, ReadError, Struct, json as cbor,
+    BindError, Missing, OperationSchema, Protocol, ReadError, Struct, cbor,
     error::{self, ErrorReport},
     json, query,
     rest::{self, RestRequest},
@@ -29,9 +29,14 @@ impl Routers {
     pub(crate) fn new(services: &Services) -> Self {
         let rest = services.iter().filter(|service| {
             let protocols = service.schema.protocols.iter();
-            protocols.clone().any(|p| matches!(p, Protocol::RestXml | Protocol::RestJson))
+            protocols
+                .clone()
+                .any(|p| matches!(p, Protocol::RestXml | Protocol::RestJson))
         });
-        Self(rest.map(|service| (service.schema.name, Router::new(service.schema))).collect())
+        Self(
+            rest.map(|service| (service.schema.name, Router::new(service.schema)))
+                .collect(),
+        )
     }
 
     /// The operation that a REST request names, with the labels of its path.
@@ -42,21 +47,25 @@ impl Routers {
             None => signs.path.to_owned(),
         };
         let query = query_pairs(signs)?;
-        router.find(signs.method.as_str(), &path, &query, signs.headers).map_err(|none| match none {
-            NoRoute::Encoding => invalid_uri(),
-            NoRoute::Path | NoRoute::Method => {
-                let message = "The specified method is not allowed against this resource.";
-                Failure::sender("MethodNotAllowed", 405, message)
-                    .with("Method", signs.method.as_str())
-                    .with("ResourceType", resource_type(signs.path))
-            }
-        })
+        router
+            .find(signs.method.as_str(), &path, &query, signs.headers)
+            .map_err(|none| match none {
+                NoRoute::Encoding => invalid_uri(),
+                NoRoute::Path | NoRoute::Method => {
+                    let message = "The specified method is not allowed against this resource.";
+                    Failure::sender("MethodNotAllowed", 405, message)
+                        .with("Method", signs.method.as_str())
+                        .with("ResourceType", resource_type(signs.path))
+                }
+            })
     }
 }
 
 fn bucket_in_host<'a>(service: &Service, signs: &Signs<'a>) -> Option<&'a str> {
     let host = signs.headers.get(header::HOST)?.to_str().ok()?;
-    (service.schema.name == "s3").then(|| hosts::bucket(host)).flatten()
+    (service.schema.name == "s3")
+        .then(|| hosts::bucket(host))
+        .flatten()
 }
 
 fn resource_type(path: &str) -> &'static str {
@@ -94,17 +103,23 @@ pub(crate) fn read(
         Source::Document(body) if route.protocol == Protocol::Cbor => {
             cbor::read(&body, input).map_err(|error| unreadable(route, &error))
         }
-        Source::Document(body) => json::read(&body, input).map_err(|error| unreadable(route, &error)),
-        Source::Form(form) => query::read(&form, input).map_err(|error| {
-            Failure::sender("MalformedInput", 400, error.to_string())
-        }),
+        Source::Document(body) => {
+            json::read(&body, input).map_err(|error| unreadable(route, &error))
+        }
+        Source::Form(form) => query::read(&form, input)
+            .map_err(|error| Failure::sender("MalformedInput", 400, error.to_string())),
         Source::Bound { labels, body } => {
             let query = query_pairs(signs)?;
             let body = match body {
                 Content::Whole(bytes) => bytes.into(),
                 Content::Stream(stream) => stream,
             };
-            let request = RestRequest { labels: &labels, query: &query, headers: signs.headers, body };
+            let request = RestRequest {
+                labels: &labels,
+                query: &query,
+                headers: signs.headers,
+                body,
+            };
             rest::read(operation, request, input).map_err(unbound)
         }
     }
@@ -112,7 +127,9 @@ pub(crate) fn read(
 
 /// A document that is not of the model's types, in the words of AWS's common framework.
 fn unreadable(route: Route<'_>, error: &ReadError) -> Failure {
-    let message = error.message(route.service.schema.error_namespace).unwrap_or_default();
+    let message = error
+        .message(route.service.schema.error_namespace)
+        .unwrap_or_default();
     Failure::sender(error.code(), 400, message)
 }
 
@@ -123,7 +140,9 @@ fn unbound(error: BindError) -> Failure {
             let message = "The XML you provided was not well-formed or did not validate against our published schema";
             Failure::sender("MalformedXML", 400, message)
         }
-        BindError::Value { name, text, wanted, .. } => {
+        BindError::Value {
+            name, text, wanted, ..
+        } => {
             let message = format!("Provided {name} not {wanted} or within range");
             Failure::sender("InvalidArgument", 400, message)
                 .with("ArgumentName", name)
@@ -145,14 +164,22 @@ pub(crate) fn write(
             let answer = rest::write(route.service.schema, operation, output);
             let mut response = Response::new(answer.body.into());
             *response.status_mut() = status(answer.status);
-            if response.status() == StatusCode::OK && answer.headers.contains_key(header::CONTENT_RANGE) {
+            if response.status() == StatusCode::OK
+                && answer.headers.contains_key(header::CONTENT_RANGE)
+            {
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             }
             *response.headers_mut() = answer.headers;
             Ok(response)
         }
         Protocol::Query | Protocol::Ec2 => {
-            query::write(route.service.schema, operation, output, request_id, &mut body);
+            query::write(
+                route.service.schema,
+                operation,
+                output,
+                request_id,
+                &mut body,
+            );
             Ok(document("text/xml", body))
         }
         Protocol::Cbor => {
@@ -165,7 +192,9 @@ pub(crate) fn write(
             json::write(output, &mut body);
             let crc = crc32fast::hash(&body);
             let mut response = document(json_type(route.protocol), body);
-            response.headers_mut().insert(HeaderName::from_static("x-amz-crc32"), crc.into());
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("x-amz-crc32"), crc.into());
             Ok(response)
         }
     }
@@ -173,7 +202,9 @@ pub(crate) fn write(
 
 fn document(kind: &'static str, body: Vec<u8>) -> Response {
     let mut response = Response::new(Bytes::from(body).into());
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
@@ -185,7 +216,10 @@ fn json_type(protocol: Protocol) -> &'static str {
 }
 
 fn mark_cbor(headers: &mut HeaderMap) {
-    headers.insert(HeaderName::from_static("smithy-protocol"), HeaderValue::from_static("rpc-v2-cbor"));
+    headers.insert(
+        HeaderName::from_static("smithy-protocol"),
+        HeaderValue::from_static("rpc-v2-cbor"),
+    );
 }
 
 fn status(code: u16) -> StatusCode {
@@ -218,7 +252,9 @@ pub(crate) fn write_failure(
     *response.headers_mut() = answer.headers;
     for (name, value) in &failure.headers {
         if let Ok(value) = HeaderValue::from_str(value) {
-            response.headers_mut().insert(HeaderName::from_static(name), value);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
         }
     }
     response

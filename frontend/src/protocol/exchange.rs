@@ -121,7 +121,7 @@ impl<'a> Exchange<'a> {
             }
             body => {
                 let body = read(body, self.emulator.settings.request_bytes_max).await?;
-                upload::verify(self.signs.headers, &body)?;
+                upload::verify(self.signs.headers, operation.input, &body)?;
                 Content::Whole(body)
             }
         };
@@ -152,7 +152,6 @@ impl<'a> Exchange<'a> {
             operation: format!("{}.{}", trace.service, trace.operation).into(),
             account: identity.account().into(),
             region: region.unwrap_or(&self.emulator.settings.region).into(),
-            identity,
             protocol: self.route.protocol,
             path: Arc::clone(self.path),
             headers: Arc::clone(self.headers),
@@ -175,7 +174,9 @@ impl<'a> Exchange<'a> {
             self.route.protocol,
             Some(self.route.service),
             &failure,
-            &trace.request_id, trace.host_id.as_deref())
+            &trace.request_id,
+            trace.host_id.as_deref(),
+        )
     }
 }
 

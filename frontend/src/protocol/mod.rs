@@ -105,7 +105,11 @@ fn finish_headers(response: &mut Response, trace: &Trace) {
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-amzn-requestid"), id.clone());
     headers.insert(HeaderName::from_static("x-amz-request-id"), id);
-    if let Some(id) = trace.host_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
+    if let Some(id) = trace
+        .host_id
+        .as_deref()
+        .and_then(|id| HeaderValue::from_str(id).ok())
+    {
         headers.insert(HeaderName::from_static("x-amz-id-2"), id);
         headers.insert(header::SERVER, HeaderValue::from_static("AmazonS3"));
     }
@@ -167,7 +171,9 @@ async fn answer(
         }
         body = Unread::Arrived(form.clone());
     }
-    signs.form = std::str::from_utf8(&form).ok().filter(|form| !form.is_empty());
+    signs.form = std::str::from_utf8(&form)
+        .ok()
+        .filter(|form| !form.is_empty());
     let route = match route::find(&emulator.services, &signs) {
         Ok(route) => route,
         Err(Lost { protocol, failure }) => return lost(trace, protocol, &failure),
@@ -204,7 +210,9 @@ impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLong { bytes_max } => {
-                let message = format!("Request size exceeded limit of {bytes_max} bytes (--request-bytes-max)");
+                let message = format!(
+                    "Request size exceeded limit of {bytes_max} bytes (--request-bytes-max)"
+                );
                 Failure::sender("RequestEntityTooLarge", 413, message)
             }
             BodyError::Broken(_) => Failure::sender("IncompleteBody", 400, error.to_string()),
