@@ -121,8 +121,14 @@ pub(crate) fn find<'a>(services: &'a Services, signs: &Signs<'_>) -> Result<Rout
         .iter()
         .copied()
         .find(|p| matches!(p, Protocol::RestXml | Protocol::RestJson));
-    // A REST service binds any body, a form too; all others need a sign of their protocol.
-    let protocol = rest.or(protocol).unwrap_or(service.schema.protocols[0]);
+    // A REST service binds any body, a form too. A request without any sign is a query
+    // without its action, where the service speaks that.
+    let bare = if service.schema.speaks(Protocol::Query) {
+        Protocol::Query
+    } else {
+        service.schema.protocols[0]
+    };
+    let protocol = rest.or(protocol).unwrap_or(bare);
     Ok(Route { service, protocol })
 }
 
@@ -252,4 +258,193 @@ pub(crate) fn not_implemented(service: &Service, operation: &str) -> Failure {
         service.schema.name
     );
     Failure::sender("NotImplemented", 501, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+    use crate::sigv4;
+
+    const SIGNED_SQS: &str = "authorization: AWS4-HMAC-SHA256 Credential=any/20261122/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=00";
+    const SIGNED_LAMBDA: &str = "authorization: AWS4-HMAC-SHA256 Credential=any/20261122/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=00";
+    const SIGNED_S3: &str = "authorization: AWS4-HMAC-SHA256 Credential=any/20261122/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00";
+    const FORM: &str = "content-type: application/x-www-form-urlencoded";
+    const JSON: &str = "content-type: application/x-amz-json-1.0";
+
+    /// Routes `METHOD /path?query` with `headers` and a form; says `service protocol
+    /// operation`, or the failure's code and the protocol that it is written in.
+    fn routed(request: &str, headers: &[&str], form: &str) -> String {
+        let (method, target) = request.split_once(' ').expect("the test's own");
+        let (path, query) = target
+            .split_once('?')
+            .map_or((target, None), |(path, query)| (path, Some(query)));
+        let headers = headers.iter().map(|line| {
+            let (name, value) = line.split_once(": ").expect("the test's own");
+            let name: HeaderName = name.parse().expect("the test's own");
+            (name, HeaderValue::from_str(value).expect("the test's own"))
+        });
+        let headers: HeaderMap = headers.collect();
+        let credential = sigv4::from_request(&headers, query);
+        let method: Method = method.parse().expect("the test's own");
+        let form = Some(form).filter(|form| !form.is_empty());
+        let signs = Signs {
+            method: &method,
+            path,
+            query,
+            headers: &headers,
+            credential: credential.as_ref(),
+            form,
+        };
+        let services = crate::services::all();
+        let route = match find(&services, &signs) {
+            Ok(route) => route,
+            Err(lost) => return format!("{} {:?}", lost.failure.code, lost.protocol),
+        };
+        let operation = match route.protocol {
+            Protocol::RestXml => "-",
+            _ => match operation(route, &signs) {
+                Ok(operation) => operation.name,
+                Err(failure) => return format!("{} {:?}", failure.code, route.protocol),
+            },
+        };
+        format!(
+            "{} {:?} {operation}",
+            route.service.schema.name, route.protocol
+        )
+    }
+
+    #[test]
+    fn the_strongest_sign_wins() {
+        let check = |request, headers: &[&str], form, expected: &str| {
+            assert_eq!(
+                routed(request, headers, form),
+                expected,
+                "{request} {headers:?} {form}"
+            );
+        };
+        let target = "x-amz-target: AmazonSQS.SendMessage";
+        check(
+            "POST /",
+            &[SIGNED_SQS, target, JSON],
+            "",
+            "sqs Json10 SendMessage",
+        );
+        check("POST /", &[target, JSON], "", "sqs Json10 SendMessage");
+        check(
+            "POST /",
+            &[SIGNED_SQS, FORM],
+            "Action=SendMessage",
+            "sqs Query SendMessage",
+        );
+        check(
+            "POST /",
+            &[FORM],
+            "Action=SendMessage&Version=2012-11-05",
+            "sqs Query SendMessage",
+        );
+        check(
+            "POST /",
+            &[FORM],
+            "Action=GetCallerIdentity",
+            "sts Query GetCallerIdentity",
+        );
+        check(
+            "GET /000000000000/q?Action=ReceiveMessage",
+            &[],
+            "",
+            "sqs Query ReceiveMessage",
+        );
+        check(
+            "POST /service/AmazonSQS/operation/SendMessage",
+            &["smithy-protocol: rpc-v2-cbor"],
+            "",
+            "sqs Cbor SendMessage",
+        );
+        check(
+            "POST /service/SQS/operation/SendMessage",
+            &["smithy-protocol: rpc-v2-cbor"],
+            "",
+            "sqs Cbor SendMessage",
+        );
+        check(
+            "GET /",
+            &["host: sqs.us-east-1.amazonaws.com"],
+            "",
+            "MissingAction Query",
+        );
+        check("GET /bucket/key", &[], "", "s3 RestXml -");
+        check(
+            "POST /bucket?delete",
+            &[SIGNED_S3, FORM],
+            "",
+            "s3 RestXml -",
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_is_named_in_its_own_protocol() {
+        let check = |request, headers: &[&str], form, expected: &str| {
+            assert_eq!(
+                routed(request, headers, form),
+                expected,
+                "{request} {headers:?} {form}"
+            );
+        };
+        check(
+            "POST /",
+            &[SIGNED_LAMBDA, JSON],
+            "",
+            "NotImplemented Json10",
+        );
+        check(
+            "GET /2015-03-31/functions",
+            &[SIGNED_LAMBDA],
+            "",
+            "NotImplemented RestXml",
+        );
+        check(
+            "POST /",
+            &["x-amz-target: Kinesis_20131202.PutRecord"],
+            "",
+            "NotImplemented Json10",
+        );
+        check(
+            "POST /",
+            &[FORM],
+            "Action=PutMetricData&Version=2010-08-01",
+            "InvalidAction Query",
+        );
+        check(
+            "POST /",
+            &["x-amz-target: AmazonSQS.Fly", JSON],
+            "",
+            "UnknownOperationException Json10",
+        );
+        check(
+            "POST /",
+            &[SIGNED_SQS, FORM],
+            "Version=2012-11-05",
+            "MissingAction Query",
+        );
+        check(
+            "POST /",
+            &[SIGNED_SQS, FORM],
+            "Action=Fly",
+            "InvalidAction Query",
+        );
+        check(
+            "POST /service/Nothing/operation/Fly",
+            &["smithy-protocol: rpc-v2-cbor"],
+            "",
+            "NotImplemented Cbor",
+        );
+        check(
+            "POST /elsewhere",
+            &["smithy-protocol: rpc-v2-cbor"],
+            "",
+            "UnknownOperationException Cbor",
+        );
+    }
 }
