@@ -189,19 +189,15 @@ impl Spares {
     }
 
     fn collect(&mut self, now: Instant) {
-        if let State::Running(task) = mem::replace(&mut self.state, State::None) {
-            let path = self.directory.clone();
-            let panicked = |_| {
-                Err(Failure::Io {
-                    action: "prepare a segment in",
-                    path,
-                    kind: io::ErrorKind::Other,
-                    reason: "a bug".into(),
-                })
-            };
-            let done = task.join().unwrap_or_else(panicked);
-            self.settle(done, now);
-        }
+        let task = match mem::replace(&mut self.state, State::None) {
+            State::Running(task) => task,
+            other => return self.state = other,
+        };
+        let bug = || io::Error::other("the thread panicked");
+        let done = task
+            .join()
+            .unwrap_or_else(|_| Err(Failure::io("prepare a segment in", &self.directory)(bug())));
+        self.settle(done, now);
     }
 
     fn settle(&mut self, done: Result<Prepared, Failure>, now: Instant) {

@@ -1,9 +1,14 @@
 //! The store over a simulated disk, driven by hand.
 
 use super::*;
-use crate::disk::{Crash, Faults, Loss, Simulated};
+use crate::disk::{Crash, Fault, Faults, Loss, OperationKind, Real, Simulated};
 use crate::{Next, Read};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 const SPACE: Space = Space::new(0x100, "test/space");
@@ -115,5 +120,529 @@ fn what_was_acknowledged_is_there_after_a_close_a_kill_and_a_power_cut() {
         assert_eq!(lab.put("c", b"3").expect("there is a disk"), Some(Lsn(3)));
         lab.close();
         assert_eq!(Lab::open(&disk).keys(), "a b c");
+    }
+}
+
+/// The number that the next disk operation of this kind will have, seen by doing `work` on a copy of the disk.
+fn next_operation(disk: &Simulated, kind: OperationKind, work: impl FnOnce(&Simulated)) -> u64 {
+    let copy = disk.restart(Crash::Power(Loss::None), Faults::default());
+    work(&copy);
+    let found = copy
+        .trace()
+        .into_iter()
+        .filter(|operation| operation.kind == kind)
+        .next_back();
+    found.expect("the work does that").number
+}
+
+/// Poll once, without waiting.
+fn is_ready<T>(pending: &mut Pending<T>) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    Pin::new(pending).poll(&mut context).is_ready()
+}
+
+#[test]
+fn nobody_sees_or_is_told_what_is_not_yet_durable() {
+    let mut lab = Lab::open(&Simulated::default());
+    let mut write = lab.queue("a", b"1");
+    let mut refused = lab.store.commit(|txn| match txn.get(SPACE, b"a") {
+        Some(_) => Err("there already"),
+        None => Ok(()),
+    });
+    let mut read = lab.store.commit(|txn| Ok::<_, ()>(keys(txn, SPACE)));
+    assert_eq!(lab.keys(), "");
+    assert!(!is_ready(&mut write) && !is_ready(&mut refused) && !is_ready(&mut read));
+    lab.settle();
+    assert_eq!(lab.keys(), "a");
+    assert_eq!(
+        refused.wait().expect("there is a disk"),
+        Err("there already")
+    );
+    assert_eq!(read.wait().expect("there is a disk"), Ok("a".to_string()));
+    let mut after = lab.store.commit(|txn| Ok::<_, ()>(keys(txn, SPACE)));
+    assert!(
+        is_ready(&mut after),
+        "all that it read was published before"
+    );
+}
+
+#[test]
+fn waiters_and_callbacks_are_served_in_log_order_after_publication() {
+    let mut lab = Lab::open(&Simulated::default());
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..3 {
+        let (order, store) = (order.clone(), lab.store.clone());
+        let _ = lab.store.commit(|txn| {
+            txn.put(SPACE, &[b'a' + number], b"");
+            txn.on_publish(move || order.lock().push((number, keys(&store.view(), SPACE))));
+            Ok::<_, ()>(())
+        });
+    }
+    let dropped = lab.store.commit(|txn| {
+        let order = order.clone();
+        txn.on_publish(move || order.lock().push((9, String::new())));
+        Err::<(), ()>(())
+    });
+    assert!(order.lock().is_empty());
+    lab.settle();
+    assert_eq!(dropped.wait().expect("there is a disk"), Err(()));
+    let expected: Vec<_> = (0..3).map(|number| (number, "a b c".to_string())).collect();
+    assert_eq!(*order.lock(), expected);
+}
+
+#[test]
+fn a_dropped_wait_cancels_nothing() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    drop(lab.queue("a", b"1"));
+    lab.settle();
+    lab.close();
+    assert_eq!(Lab::open(&disk).keys(), "a");
+}
+
+#[test]
+fn a_closure_that_fails_or_panics_leaves_no_trace() {
+    let mut lab = Lab::open(&Simulated::default());
+    for key in ["a", "ab", "b"] {
+        lab.put(key, b"old").expect("there is a disk");
+    }
+    let mess = |txn: &mut Txn| {
+        txn.put(SPACE, b"a", b"new");
+        txn.put(SPACE, b"c", b"new");
+        assert!(txn.delete(SPACE, b"b"));
+        assert_eq!(txn.delete_prefix(SPACE, b"a"), 2);
+        txn.put(SPACE, b"a", b"newer");
+        assert_eq!(keys(txn, SPACE), "a c");
+        txn.clear();
+        txn.put(SPACE, b"d", b"newest");
+    };
+    let failed = lab.store.commit(|txn| {
+        mess(txn);
+        Err::<(), _>("no")
+    });
+    assert_eq!(failed.wait().expect("nothing is queued"), Err("no"));
+    let panicked = panic::catch_unwind(AssertUnwindSafe(|| {
+        lab.store.commit(|txn| -> Result<(), ()> {
+            mess(txn);
+            panic!("a bug in a handler");
+        })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(lab.put("e", b"").expect("there is a disk"), Some(Lsn(4)));
+    assert_eq!(lab.keys(), "a ab b e");
+    assert_eq!(lab.store.view().get(SPACE, b"a"), Some(&b"old"[..]));
+}
+
+#[test]
+fn a_failed_sync_poisons_writes_for_good_and_reads_go_on() {
+    let before = Simulated::default();
+    let mut lab = Lab::open(&before);
+    lab.put("a", b"1").expect("there is a disk");
+    lab.close();
+    let work = |disk: &Simulated| {
+        let mut lab = Lab::open(disk);
+        lab.put("b", b"2").expect("there is a disk");
+        let _ = lab.put("c", b"3");
+    };
+    let number = next_operation(&before, OperationKind::SyncData, work);
+    let errors = [(number, Fault::Io)].into();
+    let disk = before.restart(
+        Crash::Power(Loss::None),
+        Faults {
+            errors,
+            ..Faults::default()
+        },
+    );
+    let mut lab = Lab::open(&disk);
+    lab.put("b", b"2").expect("there is a disk");
+    let mut write = lab.queue("c", b"3");
+    let read = lab.store.commit(|txn| Ok::<_, ()>(keys(txn, SPACE)));
+    assert!(!is_ready(&mut write));
+    lab.settle();
+    assert!(matches!(write.wait(), Err(Error::Poisoned { .. })));
+    assert!(
+        matches!(read.wait(), Err(Error::Poisoned { .. })),
+        "it saw what may be lost"
+    );
+    assert!(matches!(lab.put("d", b"4"), Err(Error::Poisoned { .. })));
+    assert_eq!(lab.keys(), "a b");
+    let read = lab.store.commit(|txn| Ok::<_, ()>(keys(txn, SPACE)));
+    assert_eq!(
+        read.wait().expect("it saw what is published"),
+        Ok("a b".to_string())
+    );
+    assert!(lab.store.status().poisoned);
+    lab.store.shared.begin_close();
+    lab.settle();
+    assert!(matches!(lab.store.close(), Err(Error::Poisoned { .. })));
+    drop(lab);
+    let lab = Lab::open(&disk.restart(Crash::Power(Loss::All), Faults::default()));
+    assert_eq!(lab.keys(), "a b");
+}
+
+#[test]
+fn a_short_write_refuses_its_batch_and_the_log_goes_on_elsewhere() {
+    for fault in [Fault::Io, Fault::Full, Fault::Short(100)] {
+        let before = Simulated::default();
+        let mut lab = Lab::open(&before);
+        lab.put("a", b"1").expect("there is a disk");
+        let number = before.trace().len() as u64 + 1;
+        drop(lab);
+        // The same again, with the fault in the write of what comes next.
+        let errors: BTreeMap<u64, Fault> = match fault {
+            Fault::Short(_) => [(number - 1, fault), (number, Fault::Full)].into(),
+            fault => [(number - 1, fault)].into(),
+        };
+        let disk = Simulated::new(Faults {
+            errors,
+            ..Faults::default()
+        });
+        let mut lab = Lab::open(&disk);
+        lab.put("a", b"1").expect("there is a disk");
+        let (first, second) = (lab.queue("b", &[7; 64]), lab.queue("c", b"3"));
+        lab.settle();
+        let failure = first.wait().expect_err("its write failed");
+        assert!(
+            matches!(failure, Error::NoSpace { .. } | Error::Io { .. }),
+            "{failure}"
+        );
+        assert!(second.wait().is_err());
+        assert_eq!(lab.keys(), "a");
+        // What was refused is cut off for good, whatever of it reached the disk.
+        for crash in [
+            Crash::Process(255),
+            Crash::Power(Loss::None),
+            Crash::Power(Loss::All),
+        ] {
+            assert_eq!(
+                Lab::open(&disk.restart(crash, Faults::default())).keys(),
+                "a",
+                "{fault:?} {crash:?}"
+            );
+        }
+        assert_eq!(
+            lab.put("d", b"4").expect("the next segment takes it"),
+            Some(Lsn(2))
+        );
+        lab.close();
+        assert_eq!(Lab::open(&disk).keys(), "a d");
+    }
+}
+
+#[test]
+fn on_a_full_disk_deletes_go_on_and_with_space_again_everything_does() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    let value = [1; 8 << 10];
+    lab.put("a", &value).expect("there is space");
+    lab.put("b", &value).expect("there is space");
+    disk.set_space(Some(0));
+    let full = (0..100).find_map(|number| lab.put(&format!("c{number}"), &value).err());
+    assert!(matches!(full, Some(Error::NoSpace { .. })), "{full:?}");
+    assert!(lab.store.status().lacks_space);
+    let deleted = lab.store.commit(|txn| Ok::<_, ()>(txn.delete(SPACE, b"a")));
+    lab.settle();
+    assert_eq!(deleted.wait().expect("that needs no space"), Ok(true));
+    let smaller = lab.put("b", b"smaller").expect("nor does that");
+    assert!(smaller.is_some());
+    disk.set_space(None);
+    lab.pass(Duration::from_secs(1));
+    lab.put("d", &value).expect("there is space again");
+    let keys = lab.keys();
+    lab.close();
+    assert_eq!(Lab::open(&disk).keys(), keys);
+    assert!(keys.starts_with("b ") && keys.ends_with(" d"), "{keys}");
+}
+
+#[test]
+fn a_full_disk_opens_and_can_be_read() {
+    let before = Simulated::default();
+    let mut lab = Lab::open_with(&before, options(Durability::Process));
+    lab.put("a", b"1").expect("there is a disk");
+    let spare = Path::new("data/log/000000000002.log");
+    for (space, takes) in [(Some(0), false), (None, true)] {
+        let disk = before.restart(Crash::Process(255), Faults::default());
+        disk.remove(spare).expect("it was prepared");
+        disk.set_space(space);
+        let mut lab = Lab::open(&disk);
+        assert_eq!(lab.keys(), "a");
+        assert_eq!(lab.put("b", b"2").is_ok(), takes);
+        assert_eq!(lab.keys(), if takes { "a b" } else { "a" });
+        disk.set_space(None);
+        lab.put("c", b"3").expect("there is space again");
+        let keys = lab.keys();
+        assert_eq!(
+            Lab::open(&disk.restart(Crash::Power(Loss::All), Faults::default())).keys(),
+            keys
+        );
+    }
+}
+
+#[test]
+fn ephemeral_key_spaces_are_published_in_order_and_not_logged() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    let put_passing = |lab: &Lab, key: &str| {
+        lab.store.commit(|txn| {
+            txn.put(PASSING, key.as_bytes(), b"");
+            Ok::<_, ()>(())
+        })
+    };
+    let mut alone = put_passing(&lab, "first");
+    assert!(is_ready(&mut alone), "nothing is before it");
+    assert_eq!(alone.lsn(), None);
+    let write = lab.queue("a", b"1");
+    let mut behind = put_passing(&lab, "second");
+    assert!(!is_ready(&mut behind), "it saw what isn't durable yet");
+    assert_eq!(keys(&lab.store.view(), PASSING), "first");
+    lab.settle();
+    behind
+        .wait()
+        .expect("there is a disk")
+        .expect("it succeeds");
+    write.wait().expect("there is a disk").expect("it succeeds");
+    assert_eq!(keys(&lab.store.view(), PASSING), "first second");
+    lab.close();
+    let lab = Lab::open(&disk);
+    assert_eq!(
+        (
+            lab.keys().as_str(),
+            keys(&lab.store.view(), PASSING).as_str()
+        ),
+        ("a", "")
+    );
+    assert_eq!(lab.recovery.records, 1);
+}
+
+#[test]
+fn a_full_queue_makes_committers_wait() {
+    let mut lab = Lab::open_with(
+        &Simulated::default(),
+        Options {
+            queue_bytes_max: 100,
+            ..options(Durability::Power)
+        },
+    );
+    let admitted = |lab: &Lab| {
+        let mut admission = lab.store.admission();
+        Pin::new(&mut admission)
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    };
+    assert!(admitted(&lab));
+    let first = lab.queue("a", &[1; 100]);
+    assert!(!admitted(&lab));
+    let store = lab.store.clone();
+    let second = thread::spawn(move || {
+        store.commit(|txn| {
+            txn.put(SPACE, b"b", b"");
+            Ok::<_, ()>(())
+        })
+    });
+    lab.settle();
+    first.wait().expect("there is a disk").expect("it succeeds");
+    assert!(admitted(&lab));
+    let second = second.join().expect("it was admitted");
+    lab.settle();
+    second
+        .wait()
+        .expect("there is a disk")
+        .expect("it succeeds");
+    assert_eq!(lab.keys(), "a b");
+}
+
+#[test]
+fn a_transaction_that_fits_no_record_is_refused_before_it_counts() {
+    let value = vec![0; 16 << 20];
+    for (store, mut lab) in [
+        (Store::ephemeral(Options::default()), None),
+        (
+            Lab::open(&Simulated::default()).store,
+            Some(Lab::open(&Simulated::default())),
+        ),
+    ] {
+        let store = lab.as_ref().map_or(store, |lab| lab.store.clone());
+        let refused = store.commit(|txn| {
+            txn.put(SPACE, b"a", &value);
+            Ok::<_, ()>(())
+        });
+        assert!(matches!(refused.wait(), Err(Error::TooLarge { .. })));
+        let taken = store.commit(|txn| {
+            txn.put(SPACE, b"a", &value[..15 << 20]);
+            Ok::<_, ()>(())
+        });
+        assert_eq!(taken.lsn(), Some(Lsn(1)));
+        if let Some(lab) = &mut lab {
+            lab.settle();
+        }
+        taken.wait().expect("it fits").expect("it succeeds");
+    }
+}
+
+#[test]
+fn process_durability_acknowledges_after_the_write_and_syncs_soon_after() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open_with(&disk, options(Durability::Process));
+    lab.put("a", b"1").expect("there is a disk");
+    lab.put("b", b"2").expect("there is a disk");
+    assert_eq!(lab.store.status().synced, Lsn(0));
+    let killed = disk.restart(Crash::Process(255), Faults::default());
+    assert_eq!(Lab::open(&killed).keys(), "a b");
+    lab.pass(Duration::from_millis(99));
+    assert_eq!(lab.store.status().synced, Lsn(2));
+    let unplugged = disk.restart(Crash::Power(Loss::All), Faults::default());
+    assert_eq!(Lab::open(&unplugged).keys(), "a b");
+}
+
+#[test]
+fn an_idle_log_says_that_all_of_it_is_synced_so_nothing_is_carried_over() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    lab.put("a", b"1").expect("there is a disk");
+    let files = disk.files().len();
+    lab.pass(Duration::from_millis(20));
+    let killed = disk.restart(Crash::Process(255), Faults::default());
+    let lab = Lab::open(&killed);
+    assert_eq!((lab.keys().as_str(), lab.recovery.clean), ("a", false));
+    assert!(
+        !killed
+            .trace()
+            .iter()
+            .any(|operation| operation.kind == OperationKind::WriteAt)
+    );
+    assert_eq!(killed.files().len(), files);
+}
+
+#[test]
+fn the_log_goes_on_from_segment_to_segment() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    let value = [5; 3000];
+    for number in 0..100 {
+        lab.put(&format!("{number:03}"), &value)
+            .expect("there is a disk");
+    }
+    lab.put("large", &[6; 200 << 10])
+        .expect("larger than a segment");
+    // A batch over several segments.
+    let queued: Vec<_> = (100..200)
+        .map(|number| lab.queue(&format!("{number:03}"), &value))
+        .collect();
+    lab.settle();
+    for pending in queued {
+        pending
+            .wait()
+            .expect("there is a disk")
+            .expect("it succeeds");
+    }
+    let keys = lab.keys();
+    assert!(lab.store.status().segments > 5);
+    for crash in [Crash::Process(255), Crash::Power(Loss::All)] {
+        let lab = Lab::open(&disk.restart(crash, Faults::default()));
+        assert_eq!(lab.keys(), keys);
+        assert_eq!(lab.recovery.lsn, Lsn(201));
+    }
+}
+
+#[test]
+fn a_reset_empties_everything_in_one_transaction() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    lab.put("a", b"1").expect("there is a disk");
+    let reset = lab.store.reset();
+    lab.settle();
+    assert_eq!(reset.lsn(), Some(Lsn(2)));
+    reset.wait().expect("there is a disk");
+    assert_eq!(lab.keys(), "");
+    lab.put("b", b"2").expect("there is a disk");
+    lab.close();
+    assert_eq!(Lab::open(&disk).keys(), "b");
+}
+
+#[test]
+fn a_closed_store_refuses_writes_and_lets_go_of_the_directory() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    lab.put("a", b"1").expect("there is a disk");
+    match Lab::try_open(&disk, options(Durability::Power)).map(|_| ()) {
+        Err(Error::Locked { owner, .. }) => assert!(owner.contains("process"), "{owner}"),
+        other => panic!("{other:?}"),
+    }
+    lab.store.shared.begin_close();
+    lab.settle();
+    lab.store.close().expect("it closes");
+    lab.store.close().expect("again is fine");
+    assert!(matches!(lab.queue("b", b"").wait(), Err(Error::Closed)));
+    assert_eq!(lab.keys(), "a", "reads go on");
+    let again = Lab::open(&disk);
+    assert!(again.recovery.clean);
+}
+
+#[test]
+fn opening_and_closing_without_a_write_leaves_the_log_alone() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    lab.put("a", b"1").expect("there is a disk");
+    lab.close();
+    let before = disk.files();
+    for _ in 0..3 {
+        let lab = Lab::open(&disk);
+        assert!(lab.recovery.clean);
+        lab.close();
+    }
+    assert_eq!(disk.files(), before);
+}
+
+#[test]
+fn concurrent_commits_are_serial_and_all_there_afterwards() {
+    for durability in [Durability::None, Durability::Process, Durability::Power] {
+        let directory = tempfile::tempdir().expect("there is a disk");
+        let open = || {
+            let disk = Arc::new(Real::default());
+            let options = Options {
+                queue_bytes_max: 4096,
+                ..options(durability)
+            };
+            Store::open(disk, directory.path(), options)
+                .expect("it opens")
+                .0
+        };
+        let store = open();
+        let increment = |txn: &mut Txn| {
+            let count = txn
+                .get(SPACE, b"count")
+                .map_or(0, |count| u64::from_le_bytes(count.try_into().expect("8")));
+            txn.put(SPACE, b"count", &(count + 1).to_le_bytes());
+            Ok::<_, ()>(count + 1)
+        };
+        thread::scope(|scope| {
+            for thread in 0..4u64 {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in 0..100u64 {
+                        let count = store.commit(|txn| {
+                            txn.put(SPACE, &(thread * 1000 + number).to_be_bytes(), b"");
+                            increment(txn)
+                        });
+                        let count = count.wait().expect("there is a disk").expect("it succeeds");
+                        let view = store.view();
+                        let seen = view.get(SPACE, b"count").expect("it is there");
+                        assert!(
+                            u64::from_le_bytes(seen.try_into().expect("8")) >= count,
+                            "acknowledged means seen"
+                        );
+                    }
+                });
+            }
+        });
+        assert_eq!(store.view().count(SPACE), 401);
+        drop(store);
+        let store = open();
+        assert_eq!(
+            store.view().get(SPACE, b"count"),
+            Some(&400u64.to_le_bytes()[..])
+        );
+        assert_eq!(store.view().count(SPACE), 401);
+        store.close().expect("it closes");
     }
 }
