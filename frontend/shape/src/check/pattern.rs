@@ -29,8 +29,9 @@ enum Matcher {
 }
 
 /// Sources are constants, so address and length identify them, and hashing a long one is spared.
-static MATCHERS: LazyLock<RwLock<HashMap<(usize, usize), Arc<Matcher>>>> =
-    LazyLock::new(RwLock::default);
+static MATCHERS: LazyLock<RwLock<Matchers>> = LazyLock::new(RwLock::default);
+
+type Matchers = HashMap<(usize, usize), Arc<Matcher>>;
 
 fn matcher(source: &'static str) -> Arc<Matcher> {
     let id = (source.as_ptr().addr(), source.len());
