@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::{self, ErrorKind, IoSlice};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -470,8 +470,16 @@ impl Fault {
     }
 }
 
+/// The path without its `.`: there is no working directory but the root.
+fn normal(path: &Path) -> PathBuf {
+    path.components()
+        .filter(|component| *component != Component::CurDir)
+        .collect()
+}
+
 impl Disk for Simulated {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let path = &*normal(path);
         let change = Change::Create(path.to_owned());
         let mut state = self.state.lock();
         state.begin_change(OperationKind::Create, path, (0, 0), &change)?;
@@ -485,6 +493,7 @@ impl Disk for Simulated {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
+        let path = &*normal(path);
         let mut state = self.state.lock();
         state.begin_read(OperationKind::Open, path, (0, 0))?;
         let inode = state.medium.file(path)?;
@@ -493,12 +502,14 @@ impl Disk for Simulated {
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let directory = &*normal(directory);
         let mut state = self.state.lock();
         state.begin_read(OperationKind::List, directory, (0, 0))?;
         state.medium.list(directory)
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
+        let path = &*normal(path);
         self.change(
             OperationKind::CreateDirectory,
             path,
@@ -507,6 +518,7 @@ impl Disk for Simulated {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (&*normal(from), &*normal(to));
         super::require_one_directory(from, to)?;
         self.change(
             OperationKind::Rename,
@@ -516,6 +528,7 @@ impl Disk for Simulated {
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (&*normal(from), &*normal(to));
         self.change(
             OperationKind::Link,
             from,
@@ -524,10 +537,12 @@ impl Disk for Simulated {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        let path = &*normal(path);
         self.change(OperationKind::Remove, path, Change::Remove(path.to_owned()))
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        let path = &*normal(path);
         let mut state = self.state.lock();
         match state.begin(OperationKind::SyncDirectory, path, (0, 0), None)? {
             Some(fault @ (Fault::Io | Fault::Full)) => {
@@ -540,6 +555,7 @@ impl Disk for Simulated {
     }
 
     fn lock(&self, path: &Path, owner: &str) -> Result<Box<dyn Lock>, LockError> {
+        let path = &*normal(path);
         let mut state = self.state.lock();
         state.begin_read(OperationKind::Lock, path, (0, 0))?;
         let medium = &mut state.medium;

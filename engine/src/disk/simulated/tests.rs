@@ -140,6 +140,18 @@ fn syncing_a_directory_keeps_its_names_only() {
 }
 
 #[test]
+fn the_root_has_many_names() {
+    let disk = Simulated::default();
+    for path in ["a", "./b", "././c"] {
+        disk.create(Path::new(path)).expect("create");
+    }
+    for root in ["", ".", "./"] {
+        assert_eq!(disk.list(Path::new(root)).expect("list"), ["a", "b", "c"]);
+        disk.sync_directory(Path::new(root)).expect("sync");
+    }
+}
+
+#[test]
 fn a_rename_is_all_or_nothing() {
     let (disk, _) = disk_with("a", b"new", Faults::default());
     let file = disk.create(Path::new("b")).expect("create");
