@@ -130,8 +130,7 @@ fn next_operation(disk: &Simulated, kind: OperationKind, work: impl FnOnce(&Simu
     let found = copy
         .trace()
         .into_iter()
-        .filter(|operation| operation.kind == kind)
-        .next_back();
+        .rfind(|operation| operation.kind == kind);
     found.expect("the work does that").number
 }
 
@@ -172,11 +171,12 @@ fn waiters_and_callbacks_are_served_in_log_order_after_publication() {
     let order = Arc::new(Mutex::new(Vec::new()));
     for number in 0..3 {
         let (order, store) = (order.clone(), lab.store.clone());
-        let _ = lab.store.commit(|txn| {
+        let pending = lab.store.commit(|txn| {
             txn.put(SPACE, &[b'a' + number], b"");
             txn.on_publish(move || order.lock().push((number, keys(&store.view(), SPACE))));
             Ok::<_, ()>(())
         });
+        drop(pending);
     }
     let dropped = lab.store.commit(|txn| {
         let order = order.clone();
@@ -369,6 +369,7 @@ fn a_full_disk_opens_and_can_be_read() {
         assert_eq!(lab.put("b", b"2").is_ok(), takes);
         assert_eq!(lab.keys(), if takes { "a b" } else { "a" });
         disk.set_space(None);
+        lab.pass(Duration::from_secs(1));
         lab.put("c", b"3").expect("there is space again");
         let keys = lab.keys();
         assert_eq!(
