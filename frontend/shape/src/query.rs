@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 use crate::xml::codec::{write_members, write_structure};
 use crate::xml::writer::Writer;
 use crate::{
-    BindError, Element, Entries, Kind, List, Member, Missing, OperationSchema, Path, Seen,
+    BindError, Budget, Element, Entries, Kind, List, Member, Missing, OperationSchema, Path, Seen,
     ServiceSchema, Shape, Slot, Struct, TimestampFormat, text, uri,
 };
 
@@ -47,9 +47,30 @@ pub fn read_pairs(
         .collect();
     // Stable, so that of equal keys the first stays first; that one counts.
     pairs.sort_by(|a, b| a.compare(b));
-    let mut missing = Missing::default();
-    read_structure(&pairs, 0, into, &Path::ROOT, &mut missing)?;
-    Ok(missing)
+    let bytes = pairs
+        .iter()
+        .map(|pair| pair.key.len() + pair.value.len() + 2)
+        .sum();
+    let mut notes = Notes {
+        missing: Missing::default(),
+        budget: Budget::new(bytes),
+    };
+    read_structure(&pairs, 0, into, &Path::ROOT, &mut notes)?;
+    Ok(notes.missing)
+}
+
+/// What is kept of a whole request while its members are read.
+struct Notes {
+    missing: Missing,
+    budget: Budget,
+}
+
+impl Notes {
+    /// Pays for an element of a list or map that takes `bytes` of memory.
+    fn pay(&mut self, bytes: usize) -> Result<(), BindError> {
+        let too_many = |_| BindError::malformed("the form holds too many empty elements");
+        self.budget.take(bytes).map_err(too_many)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -122,7 +143,7 @@ fn read_structure(
     level: usize,
     into: &mut dyn Struct,
     path: &Path<'_>,
-    missing: &mut Missing,
+    notes: &mut Notes,
 ) -> Result<(), BindError> {
     if level > DEPTH_MAX {
         return Err(BindError::malformed("a parameter nests too deeply"));
@@ -150,10 +171,10 @@ fn read_structure(
             into.slot(index),
             place,
             &path.member(member),
-            missing,
+            notes,
         )?;
     }
-    missing.note_unseen(schema, seen, path);
+    notes.missing.note_unseen(schema, seen, path);
     Ok(())
 }
 
@@ -185,26 +206,25 @@ fn read_value(
     slot: Slot<'_>,
     place: Place<'_>,
     path: &Path<'_>,
-    missing: &mut Missing,
+    notes: &mut Notes,
 ) -> Result<(), BindError> {
     match (slot, &place.shape.kind) {
-        (Slot::Struct(into), _) => read_structure(pairs, level, into, path, missing),
+        (Slot::Struct(into), _) => read_structure(pairs, level, into, path, notes),
         (Slot::List(list), Kind::List(element)) if place.flattened => {
-            read_items(pairs, level, list, element, path, missing)
+            read_items(pairs, level, list, element, path, notes)
         }
         (Slot::List(list), Kind::List(element)) => {
             let mut named = groups(pairs, level).filter(|(step, _)| *step == element.query);
-            named.try_for_each(|(_, group)| {
-                read_items(group, level + 1, list, element, path, missing)
-            })
+            named
+                .try_for_each(|(_, group)| read_items(group, level + 1, list, element, path, notes))
         }
         (Slot::Map(map), Kind::Map { key, value }) if place.flattened => {
-            read_entries(pairs, level, map, (key, value), path, missing)
+            read_entries(pairs, level, map, (key, value), path, notes)
         }
         (Slot::Map(map), Kind::Map { key, value }) => {
             let mut named = groups(pairs, level).filter(|(step, _)| *step == "entry");
             named.try_for_each(|(_, group)| {
-                read_entries(group, level + 1, map, (key, value), path, missing)
+                read_entries(group, level + 1, map, (key, value), path, notes)
             })
         }
         (slot, _) => match pairs.iter().find(|pair| pair.step(level).is_none()) {
@@ -226,10 +246,11 @@ fn read_items(
     list: &mut dyn List,
     element: &Element,
     path: &Path<'_>,
-    missing: &mut Missing,
+    notes: &mut Notes,
 ) -> Result<(), BindError> {
     for group in numbered(pairs, level) {
         if is_present(group, level + 1, &element.shape.kind) {
+            notes.pay(list.item_bytes())?;
             let path = path.index(list.len());
             read_value(
                 group,
@@ -237,7 +258,7 @@ fn read_items(
                 list.push(),
                 element_place(element),
                 &path,
-                missing,
+                notes,
             )?;
         }
     }
@@ -250,7 +271,7 @@ fn read_entries(
     map: &mut dyn Entries,
     (key, value): (&Element, &Element),
     path: &Path<'_>,
-    missing: &mut Missing,
+    notes: &mut Notes,
 ) -> Result<(), BindError> {
     for group in numbered(pairs, level) {
         let part = |name: &str| {
@@ -261,16 +282,17 @@ fn read_entries(
         let name = part(key.query)
             .and_then(|pairs| pairs.iter().find(|pair| pair.step(level + 2).is_none()));
         let Some(name) = name else {
-            missing.note(path, "key");
+            notes.missing.note(path, "key");
             continue;
         };
         let path = path.key(name.value);
         match part(value.query) {
             Some(pairs) if is_present(pairs, level + 2, &value.shape.kind) => {
+                notes.pay(map.item_bytes())?;
                 let slot = map.push(name.value.to_owned());
-                read_value(pairs, level + 2, slot, element_place(value), &path, missing)?;
+                read_value(pairs, level + 2, slot, element_place(value), &path, notes)?;
             }
-            _ => missing.note(&path, "value"),
+            _ => notes.missing.note(&path, "value"),
         }
     }
     map.finish();

@@ -140,6 +140,7 @@ fn read_item(
     missing: &mut Missing,
 ) -> Result<(), BindError> {
     let path = path.index(list.len());
+    reader.pay(list.item_bytes())?;
     read_value(
         reader,
         tag,
@@ -166,6 +167,7 @@ fn read_entry(
     let name = reader.text()?.into_owned();
     let child = reader.child()?.ok_or_else(none)?;
     expect(&child, value.xml)?;
+    reader.pay(map.item_bytes())?;
     let slot = map.push(name.clone());
     read_value(
         reader,
