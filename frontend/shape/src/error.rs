@@ -4,7 +4,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::xml::codec::write_members;
 use crate::xml::writer::Writer;
-use crate::{Protocol, ServiceSchema, Struct, json};
+use crate::{Protocol, ServiceSchema, Struct, cbor, json};
 
 /// An error on its way out.
 pub struct ErrorReport<'a> {
@@ -246,34 +246,17 @@ fn write_cbor(
     answer: &mut ErrorAnswer,
 ) -> &'static str {
     say_query_error(service, error, answer);
-    let protocol = HeaderName::from_static("smithy-protocol");
-    answer
-        .headers
-        .insert(protocol, HeaderValue::from_static("rpc-v2-cbor"));
-    answer.body.push(0xA2);
-    for text in [
-        "__type",
-        &qualified(service, error.code),
-        "message",
-        error.message,
-    ] {
-        write_cbor_text(text, &mut answer.body);
-    }
+    answer.headers.insert(
+        HeaderName::from_static("smithy-protocol"),
+        HeaderValue::from_static("rpc-v2-cbor"),
+    );
+    let code = qualified(service, error.code);
+    let fields = [("__type", code.as_str()), ("message", error.message)];
+    let fields = if says_message(error) {
+        &fields[..1]
+    } else {
+        &fields
+    };
+    cbor::write_map(fields, error.detail, &mut answer.body);
     "application/cbor"
-}
-
-fn write_cbor_text(text: &str, out: &mut Vec<u8>) {
-    const TEXT: u8 = 3 << 5;
-    match u16::try_from(text.len()) {
-        Ok(length @ 0..24) => out.push(TEXT | length as u8),
-        Ok(length) => {
-            out.push(TEXT | 25);
-            out.extend_from_slice(&length.to_be_bytes());
-        }
-        Err(_) => {
-            out.push(TEXT | 27);
-            out.extend_from_slice(&(text.len() as u64).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(text.as_bytes());
 }

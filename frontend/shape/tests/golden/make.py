@@ -13,7 +13,9 @@ import datetime
 import json
 import pathlib
 
+from botocore.awsrequest import HeadersDict
 from botocore.exceptions import ClientError
+from botocore.parsers import create_parser
 
 from wire import Client, Oracle, normal
 
@@ -181,6 +183,8 @@ def main():
         answer = oracle.ask(do="error", **failure)
         if service:
             check_error(clients[service], operation, failure, more, answer)
+        else:
+            check_parsed_error(failure, answer)
         errors.append({"error": failure, "answer": readable(answer)})
     for name, cases in (("requests", requests), ("answers", answers), ("errors", errors)):
         lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases)
@@ -216,6 +220,16 @@ def check_error(client, operation, failure, more, answer):
         assert all(told[name] == value for name, value in more.items()), (told, more)
         metadata = error.response["ResponseMetadata"]
         assert metadata["HTTPStatusCode"] == failure["status"], metadata
+
+
+def check_parsed_error(failure, answer):
+    protocol = {"cbor": "smithy-rpc-v2-cbor"}.get(failure["protocol"], failure["protocol"])
+    headers = HeadersDict(answer["headers"])
+    response = {"status_code": answer["status"], "headers": headers, "body": base64.b64decode(answer["body"])}
+    told = create_parser(protocol).parse(response, None)["Error"]
+    code = QUERY_CODES.get(failure["code"], failure["code"]) if "x-amzn-query-error" in headers else failure["code"]
+    if answer["status"] != 304:
+        assert (told["Code"], told["Message"]) == (code, failure["message"]), (told, failure)
 
 
 def readable(message):
