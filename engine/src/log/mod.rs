@@ -16,7 +16,7 @@
 //! 1. *Acknowledged records are a prefix.* Records are written in LSN order, and a sync covers every earlier byte of its
 //!    file. A segment's header is written only after a sync of its predecessor covered the cut that the header names.
 //! 2. *A segment's header is synced before its first record is written.* So a file with records and without a valid header
-//!    is damaged, whatever happened.
+//!    is damaged, whatever happened. A header without records may still be lost, so no other header builds on it.
 //! 3. *What was synced can be told from what was not.* Every record says how far the log was known synced when it was
 //!    written. An invalid record at or below such a mark is damage, and recovery refuses without writing. Above all marks
 //!    it is a torn tail, which nobody was promised.

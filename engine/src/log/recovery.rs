@@ -19,7 +19,8 @@
 //! | L | a segment that another cut off (its batch was refused) | not part of the log |
 //! | M | a segment that a header names is missing | **damage** |
 //! | N | a segment of another store or branch, or under another's name | **damage** |
-//! | O | a newer version, feature, kind, codec or effect | refused by name |
+//! | O | a header without records at the end | it may not be synced, so the next one follows its predecessor |
+//! | P | a newer version, feature, kind, codec or effect | refused by name |
 //!
 //! In C, D and E the records past the last proven one are carried over, see the crash argument in [`super`].
 
@@ -304,7 +305,7 @@ impl Scan<'_> {
         Ok(Some((kind, header, &record[payload])))
     }
 
-    /// Case O, inside a segment.
+    /// Case P, inside a segment.
     fn kind_of(&self, header: &Header) -> Result<Kind, Error> {
         let known = Kind::of(header.kind).filter(|kind| match kind {
             Kind::Transaction => header.codec == CODEC_MESSAGEPACK && header.flags == 0,
@@ -426,6 +427,11 @@ impl<'a> Replay<'a> {
             });
         }
         self.lsn = scan.end.link.lsn;
+        if scan.end == segment.start() {
+            // Case O.
+            self.position = segment.header.predecessor;
+            return Ok(());
+        }
         self.position = tail.proven_end(scan.end);
         self.carry_over(segment)
     }
@@ -547,3 +553,6 @@ fn corrupt(path: &Path, offset: u64, lsn: Lsn, reason: &str) -> Error {
         reason: reason.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,442 @@
+//! One test per case of the table, over a simulated disk.
+
+use super::*;
+use crate::disk::{Crash, Faults, Loss, Operation, OperationKind, Simulated};
+use crate::log::record::Framer;
+use crate::log::segment::Header as SegmentHeader;
+use crate::{Durability, Next, Options, Read, Space, Store};
+use std::io::IoSlice;
+use std::ops::Bound;
+use std::time::{Duration, Instant};
+
+const SPACE: Space = Space::new(0x100, "test/space");
+
+/// The length of the records below: one put of a short key and value.
+const RECORD_BYTES: u64 = 48;
+
+fn options() -> Options {
+    Options {
+        durability: Durability::Power,
+        segment_bytes: 64 << 10,
+        seed: Some(1),
+        ..Options::default()
+    }
+}
+
+/// Opens, puts each key in a transaction of its own, and leaves as a killed process does.
+fn run(disk: &Simulated, keys: &str) -> Result<Recovery, Error> {
+    run_with(disk, keys, options(), Duration::ZERO)
+}
+
+fn run_with(
+    disk: &Simulated,
+    keys: &str,
+    options: Options,
+    idle: Duration,
+) -> Result<Recovery, Error> {
+    let (store, mut driver, recovery) =
+        Store::open_stepped(Arc::new(disk.clone()), Path::new("data"), options)?;
+    let now = Instant::now();
+    for key in keys.split_whitespace() {
+        let done = store.commit(|txn| {
+            txn.put(SPACE, key.as_bytes(), b"1");
+            Ok::<_, ()>(())
+        });
+        while driver.step(now) == Next::Again {}
+        done.wait()?.expect("the closure succeeds");
+    }
+    while driver.step(now + idle) == Next::Again {}
+    Ok(recovery)
+}
+
+fn close(disk: &Simulated) {
+    let (store, driver, _) =
+        Store::open_stepped(Arc::new(disk.clone()), Path::new("data"), options())
+            .expect("it opens");
+    let thread = driver.spawn().expect("there are threads");
+    store
+        .commit(|txn| {
+            txn.put(SPACE, b"z", b"1");
+            Ok::<_, ()>(())
+        })
+        .wait()
+        .expect("there is a disk")
+        .expect("the closure succeeds");
+    store.close().expect("it closes");
+    thread.join().expect("it ends");
+}
+
+/// A disk after a killed run that put these keys.
+fn killed(keys: &str) -> Simulated {
+    let disk = Simulated::default();
+    run(&disk, keys).expect("it opens");
+    disk.restart(Crash::Process(255), Faults::default())
+}
+
+fn log_file(sequence: u64) -> PathBuf {
+    Path::new("data/log").join(file_name(sequence))
+}
+
+fn overwrite(disk: &Simulated, sequence: u64, offset: u64, bytes: &[u8]) {
+    let file = disk
+        .open(&log_file(sequence), Access::Write)
+        .expect("it is there");
+    file.write_at(&[IoSlice::new(bytes)], offset)
+        .expect("there is a disk");
+}
+
+fn read(disk: &Simulated, sequence: u64) -> Vec<u8> {
+    disk.files()[&log_file(sequence)].clone()
+}
+
+/// The offset of the record with this LSN in a segment that starts with record 1.
+fn offset_of(lsn: u64) -> u64 {
+    BLOCK_BYTES as u64 + (lsn - 1) * RECORD_BYTES
+}
+
+fn header_of(disk: &Simulated, sequence: u64) -> SegmentHeader {
+    match SegmentHeader::decode(&read(disk, sequence)[..BLOCK_BYTES]) {
+        Block::Header(header) => header,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn keys(root: &Root) -> String {
+    let range = root.range(SPACE, Bound::Unbounded, Bound::Unbounded);
+    range
+        .map(|(key, _)| String::from_utf8_lossy(key).into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn found(disk: &Simulated) -> Found {
+    recover(disk, Path::new("data/log"), &[]).expect("it is whole")
+}
+
+/// What recovery finds, and that the next run goes on from there, also after a power cut.
+fn check(disk: &Simulated, expected: &str) -> Recovery {
+    let report = found(disk).report;
+    assert_eq!(keys(&found(disk).root), expected);
+    run(disk, "zz").expect("it opens");
+    let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
+    assert_eq!(keys(&found(&disk).root), format!("{expected} zz").trim());
+    report
+}
+
+/// Opening refuses with a message that contains `expected`, and changes no file but the lock's.
+fn check_refused(disk: &Simulated, expected: &str) {
+    let files = |disk: &Simulated| {
+        let mut files = disk.files();
+        files.remove(Path::new("data/LOCK"));
+        files
+    };
+    let before = files(disk);
+    let error = run(disk, "").expect_err("it is damaged").to_string();
+    assert!(error.contains(expected), "{error}");
+    assert!(files(disk) == before);
+}
+
+#[test]
+fn a_an_empty_directory_is_a_new_store() {
+    let disk = Simulated::default();
+    disk.create_directory(Path::new("data/log"))
+        .expect("there is a disk");
+    let report = check(&disk, "");
+    assert_eq!((report.lsn, report.clean, report.epoch), (Lsn(0), true, 0));
+}
+
+#[test]
+fn b_a_closed_log_is_all_proven() {
+    let disk = Simulated::default();
+    run(&disk, "a b").expect("it opens");
+    let disk = disk.restart(Crash::Process(255), Faults::default());
+    close(&disk);
+    let found = found(&disk);
+    assert!(found.report.clean && found.carry.is_empty());
+    assert_eq!(found.position.link.lsn, Lsn(3));
+    let report = check(&disk, "a b z");
+    assert_eq!((report.lsn, report.records, report.torn), (Lsn(3), 3, None));
+}
+
+#[test]
+fn c_a_seal_without_a_successor_ends_the_log() {
+    let disk = killed("a b");
+    let header = header_of(&disk, 1);
+    let seed = Seed::new(header.salt);
+    let bytes = read(&disk, 1);
+    let last = Header::decode(&seed, &bytes[offset_of(2) as usize..]).expect("it was written");
+    let link = Link {
+        lsn: Lsn(2),
+        crc: last.payload_crc,
+    };
+    let seal = Framer {
+        seed: &seed,
+        link,
+        synced: Lsn(1),
+    }
+    .control(Kind::Seal);
+    overwrite(&disk, 1, offset_of(3), &seal);
+    // What stands behind a seal is nobody's.
+    overwrite(&disk, 1, offset_of(3) + 32, b"anything");
+    let report = check(&disk, "a b");
+    assert_eq!((report.clean, report.torn), (false, None));
+}
+
+#[test]
+fn d_zeros_after_the_last_record_are_an_unclean_stop() {
+    let disk = killed("a b");
+    let found = found(&disk);
+    // Record 2 says that 1 was synced; nothing says so of 2 yet.
+    assert_eq!(
+        (found.position.link.lsn, found.carry.len() as u64),
+        (Lsn(1), RECORD_BYTES)
+    );
+    let report = check(&disk, "a b");
+    assert_eq!((report.clean, report.torn), (false, None));
+    let header = header_of(&disk, 2);
+    assert_eq!(
+        (header.base, header.carried, header.epoch),
+        (Lsn(2), Lsn(2), 2)
+    );
+    assert_eq!(
+        (header.predecessor.sequence, header.predecessor.bytes),
+        (1, offset_of(2))
+    );
+}
+
+#[test]
+fn e_a_torn_tail_stays_as_evidence_and_is_not_replayed() {
+    for (at, bytes) in [
+        (0, vec![0; 48]),
+        (40, vec![0; 8]),
+        (0, vec![0xA5; 600]),
+        (4, vec![0xFF; 4]),
+    ] {
+        let disk = killed("a b c");
+        overwrite(&disk, 1, offset_of(3) + at, &bytes);
+        let evidence = read(&disk, 1);
+        let report = check(&disk, "a b");
+        let torn = report.torn.map(|torn| (torn.path, torn.offset));
+        let expected = evidence[offset_of(3) as usize..]
+            .iter()
+            .any(|byte| *byte != 0);
+        assert_eq!(torn, expected.then(|| (log_file(1), offset_of(3))));
+        assert!(read(&disk, 1) == evidence);
+    }
+}
+
+#[test]
+fn f_damage_that_a_later_record_proves_is_refused() {
+    let check = |offset, byte: &[u8], expected| {
+        let disk = killed("a b c d");
+        overwrite(&disk, 1, offset, byte);
+        check_refused(&disk, expected);
+    };
+    check(
+        offset_of(2),
+        &[0; 48],
+        "corrupt at byte 4144 (record 2): record 3 proves",
+    );
+    check(
+        offset_of(2) + 5,
+        &[0xFF],
+        "corrupt at byte 4144 (record 2): record 3 proves",
+    );
+    check(
+        offset_of(3) + 40,
+        &[0xFF],
+        "corrupt at byte 4192 (record 3): record 4 proves",
+    );
+    check(
+        offset_of(1),
+        &[0; 3 * 48],
+        "corrupt at byte 4096 (record 1): record 4 proves",
+    );
+}
+
+#[test]
+fn g_damage_before_the_successors_cut_is_refused() {
+    let disk = killed("a b");
+    run(&disk, "c").expect("it opens");
+    overwrite(&disk, 1, offset_of(1) + 40, &[0xFF]);
+    check_refused(
+        &disk,
+        "corrupt at byte 4096 (record 1): the next segment proves",
+    );
+}
+
+#[test]
+fn h_a_spare_is_used_next() {
+    let disk = killed("a");
+    assert_eq!(found(&disk).spare, Some(2));
+    run(&disk, "b").expect("it opens");
+    assert_eq!(header_of(&disk, 2).predecessor.sequence, 1);
+}
+
+#[test]
+fn i_a_torn_header_was_never_used() {
+    let disk = killed("a");
+    let block = header_of(&disk, 1).encode();
+    overwrite(&disk, 2, 0, &block[..100]);
+    let evidence = read(&disk, 2);
+    check(&disk, "a");
+    assert!(read(&disk, 2) == evidence);
+    assert_eq!(header_of(&disk, 3).predecessor.sequence, 1);
+}
+
+#[test]
+fn j_records_without_a_header_are_refused() {
+    for block in [[0; BLOCK_BYTES], [7; BLOCK_BYTES]] {
+        let disk = killed("a");
+        overwrite(&disk, 1, 0, &block);
+        check_refused(&disk, "it holds records, but its header is damaged");
+    }
+}
+
+#[test]
+fn k_a_segment_whose_carry_is_incomplete_does_not_count() {
+    let disk = Simulated::default();
+    let lazy = Options {
+        durability: Durability::Process,
+        ..options()
+    };
+    run_with(&disk, "a b c", lazy, Duration::ZERO).expect("it opens");
+    let disk = disk.restart(Crash::Process(255), Faults::default());
+    let before = read(&disk, 2);
+    run(&disk, "").expect("it opens");
+    assert_eq!(header_of(&disk, 2).carried, Lsn(3));
+    // The copying was interrupted after one of three records.
+    overwrite(&disk, 2, offset_of(2), &before[offset_of(2) as usize..]);
+    check(&disk, "a b c");
+    assert_eq!(header_of(&disk, 3).predecessor.sequence, 1);
+}
+
+#[test]
+fn k_a_carry_that_was_complete_once_is_refused_when_damaged() {
+    let disk = Simulated::default();
+    let lazy = Options {
+        durability: Durability::Process,
+        ..options()
+    };
+    run_with(&disk, "a b c", lazy, Duration::ZERO).expect("it opens");
+    let disk = disk.restart(Crash::Process(255), Faults::default());
+    run(&disk, "d").expect("it opens");
+    overwrite(&disk, 2, offset_of(2), &[0; 8]);
+    check_refused(&disk, "record 4 proves that it was synced");
+}
+
+#[test]
+fn l_a_segment_that_was_cut_off_does_not_count() {
+    let disk = killed("a b");
+    // A successor of the cut after record 1, as one writes that could not write record 2.
+    let header = header_of(&disk, 1);
+    let bytes = read(&disk, 1);
+    let first = Header::decode(&Seed::new(header.salt), &bytes[offset_of(1) as usize..])
+        .expect("it was written");
+    let link = Link {
+        lsn: Lsn(1),
+        crc: first.payload_crc,
+    };
+    let predecessor = Cut {
+        sequence: 1,
+        bytes: offset_of(2),
+        link,
+    };
+    let next = SegmentHeader {
+        sequence: 2,
+        base: Lsn(2),
+        predecessor,
+        ..header
+    };
+    overwrite(&disk, 2, 0, &next.encode());
+    check(&disk, "a");
+}
+
+#[test]
+fn m_a_missing_segment_is_refused() {
+    let disk = killed("a b");
+    run(&disk, "c").expect("it opens");
+    disk.remove(&log_file(1)).expect("it is there");
+    check_refused(
+        &disk,
+        "000000000001.log is corrupt at byte 0 (record 1): the next segment needs it",
+    );
+}
+
+#[test]
+fn n_segments_of_another_store_or_name_are_refused() {
+    let disk = killed("a");
+    run(&disk, "b").expect("it opens");
+    let foreign = SegmentHeader {
+        store: [9; 16],
+        ..header_of(&disk, 1)
+    };
+    overwrite(&disk, 1, 0, &foreign.encode());
+    check_refused(&disk, "it belongs to another store");
+
+    let disk = killed("a");
+    disk.rename(&log_file(1), &log_file(5))
+        .expect("it is there");
+    check_refused(&disk, "it has another segment's name");
+}
+
+#[test]
+fn o_a_header_without_records_is_not_built_upon() {
+    let disk = killed("a b");
+    let trace = {
+        let copy = disk.restart(Crash::Process(255), Faults::default());
+        run(&copy, "c").expect("it opens");
+        copy.trace()
+    };
+    let is_header =
+        |operation: &&Operation| operation.kind == OperationKind::WriteAt && operation.offset == 0;
+    let number = trace
+        .iter()
+        .find(is_header)
+        .expect("it begins a segment")
+        .number;
+    // Killed between the header's write and its sync.
+    let faults = Faults {
+        crash_at: Some(number + 1),
+        ..Faults::default()
+    };
+    let disk = disk.restart(Crash::Process(255), faults);
+    run(&disk, "c").expect_err("it crashes");
+    let disk = disk.restart(Crash::Process(0), Faults::default());
+    assert_eq!(header_of(&disk, 2).predecessor.sequence, 1);
+    check(&disk, "a b");
+    assert_eq!(header_of(&disk, 3).predecessor.sequence, 1);
+}
+
+#[test]
+fn p_what_a_newer_version_wrote_is_refused_by_name() {
+    let disk = killed("a");
+    let mut block = header_of(&disk, 1).encode();
+    block[8] = 9;
+    let crc = crc32fast::hash(&block[..132]);
+    block[132..136].copy_from_slice(&crc.to_le_bytes());
+    overwrite(&disk, 1, 0, &block);
+    check_refused(&disk, "has format version 9");
+
+    let disk = killed("a");
+    let seed = Seed::new(header_of(&disk, 1).salt);
+    let bytes = read(&disk, 1);
+    let record = Header::decode(&seed, &bytes[BLOCK_BYTES..]).expect("it was written");
+    overwrite(
+        &disk,
+        1,
+        offset_of(1),
+        &Header { kind: 77, ..record }.encode(&seed),
+    );
+    check_refused(&disk, "a record of kind 77");
+}
+
+#[test]
+fn other_files_are_nobodys_business() {
+    let disk = killed("a");
+    for name in ["notes.txt", "1.log", "000000000009.log.tmp"] {
+        disk.create(&Path::new("data/log").join(name))
+            .expect("there is a disk");
+    }
+    check(&disk, "a");
+}
