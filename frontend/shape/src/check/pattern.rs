@@ -2,6 +2,7 @@
 //!
 //! Compiled when first needed: of some hundred patterns a run meets few.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
@@ -65,27 +66,54 @@ fn compile(source: &str) -> Matcher {
     builder.map_or(Matcher::Anything, Matcher::Backtracking)
 }
 
+/// Java's spelling in Rust's.
+///
 /// Java's `\d`, `\w` and `\s` are ASCII, Rust's are Unicode. Inside brackets a nested class means the same in both.
+/// Java's patterns spell characters beyond U+FFFF as surrogates, in the right order or in a wrong one.
 fn from_java(source: &str) -> String {
+    let source = source
+        .replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\x{10000}-\x{10FFFF}")
+        .replace(r"\uD800\uDBFF-\uDC00\uDFFF", r"\x{10000}-\x{10FFFF}");
     let mut out = String::with_capacity(source.len());
-    let mut letters = source.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '\\' {
-            out.push(letter);
-            continue;
-        }
-        match letters.next() {
-            Some('d') => out.push_str("[0-9]"),
-            Some('D') => out.push_str("[^0-9]"),
-            Some('w') => out.push_str("[0-9A-Za-z_]"),
-            Some('W') => out.push_str("[^0-9A-Za-z_]"),
-            Some('s') => out.push_str(r"[\t-\r ]"),
-            Some('S') => out.push_str(r"[^\t-\r ]"),
-            Some(other) => out.extend(['\\', other]),
-            None => out.push('\\'),
-        }
+    let mut rest = source.as_str();
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let (translated, bytes) = escape_from_java(&rest[at..]);
+        out.push_str(&translated);
+        rest = &rest[at + bytes..];
     }
-    out
+    out + rest
+}
+
+/// The escape that `rest` begins with, translated, and its length.
+fn escape_from_java(rest: &str) -> (Cow<'_, str>, usize) {
+    let class = match rest.as_bytes().get(1) {
+        Some(b'd') => "[0-9]",
+        Some(b'D') => "[^0-9]",
+        Some(b'w') => "[0-9A-Za-z_]",
+        Some(b'W') => "[^0-9A-Za-z_]",
+        Some(b's') => r"[\t-\r ]",
+        Some(b'S') => r"[^\t-\r ]",
+        Some(b'p') => return posix_from_java(rest).unwrap_or((Cow::Borrowed(r"\p"), 2)),
+        _ => {
+            let bytes = rest.chars().take(2).map(char::len_utf8).sum();
+            return (Cow::Borrowed(&rest[..bytes]), bytes);
+        }
+    };
+    (Cow::Borrowed(class), 2)
+}
+
+/// `\p{Punct}`, which is ASCII in Java.
+fn posix_from_java(rest: &str) -> Option<(Cow<'_, str>, usize)> {
+    const CLASSES: [&str; 13] = [
+        "Lower", "Upper", "ASCII", "Alpha", "Digit", "Alnum", "Punct", "Graph", "Print", "Blank",
+        "Cntrl", "XDigit", "Space",
+    ];
+    let (name, _) = rest.strip_prefix(r"\p{")?.split_once('}')?;
+    let class = CLASSES
+        .contains(&name)
+        .then(|| format!("[[:{}:]]", name.to_ascii_lowercase()))?;
+    Some((Cow::Owned(class), r"\p{}".len() + name.len()))
 }
 
 #[cfg(test)]
@@ -103,6 +131,13 @@ mod tests {
         assert!(!matches(r"\d+", "\u{0663}"));
         assert!(!matches(r"[\w]+", "é"));
         assert!(matches(r"[\S\s]*", "a\né"));
+        assert!(matches(r"\p{XDigit}{2}[\p{Punct}\p{L}]", "aF_"));
+        assert!(!matches(r"\p{Alpha}", "é"));
+        assert!(matches(
+            r"[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\t]*",
+            "a é😀"
+        ));
+        assert!(matches(r"a\é\\", r"aé\"));
     }
 
     #[test]
