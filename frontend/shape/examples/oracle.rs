@@ -1,6 +1,6 @@
 //! Lets botocore talk to the codecs: a line of JSON in, a line of JSON out. `tests/golden/make.py` and `fuzz.py` drive it.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/wire/support.rs"]
 mod support;
 
 use std::io::{BufRead, Write};

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes requests.json, answers.json and errors.json, which `tests/golden.rs` holds the codecs to.
+"""Makes requests.json, answers.json and errors.json, which `tests/wire/golden.rs` holds the codecs to.
 
 Requests are what botocore sends. Answers and errors are what the codecs write, kept only once botocore has parsed them
 back to what they should say.

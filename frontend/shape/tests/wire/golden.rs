@@ -1,12 +1,12 @@
 //! The codecs against botocore: what it sends is read, and what it has parsed is written.
 //!
-//! `golden/make.py` makes the cases.
-
-mod support;
+//! `tests/golden/make.py` makes the cases.
 
 use serde_json::{Value, json};
 
-fn cases(file: &str) -> Vec<Value> {
+use crate::support;
+
+pub(crate) fn cases(file: &str) -> Vec<Value> {
     let path = format!("{}/tests/golden/{file}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).expect("a golden file");
     serde_json::from_str(&text).expect("a list of cases")

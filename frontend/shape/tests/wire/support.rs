@@ -62,11 +62,11 @@ pub fn service(name: &str) -> &'static ServiceSchema {
     }
 }
 
-fn find(service: &str, operation: &str) -> Blank {
+fn find(service: &str, operation: &str) -> Result<Blank, String> {
     let found = blanks(service)
         .into_iter()
         .find(|blank| blank.schema.name == operation);
-    found.unwrap_or_else(|| panic!("{service} has no {operation}"))
+    found.ok_or_else(|| format!("{service} has no {operation}"))
 }
 
 /// Reads `{service, method, target, headers, body}`: `{operation, input, missing}`, or `{error}`.
@@ -101,7 +101,7 @@ fn read_rest(
     if found.operation.schema.is_none() {
         return Ok(json!({ "operation": found.operation.name }));
     }
-    let mut blank = find(name, found.operation.name);
+    let mut blank = find(name, found.operation.name)?;
     let request = RestRequest {
         labels: &found.labels,
         query: &query,
@@ -123,7 +123,7 @@ fn read_query(name: &str, form: &[u8]) -> Result<Value, String> {
         .iter()
         .find(|(key, _)| key == "Action")
         .ok_or("no action")?;
-    let mut blank = find(name, action);
+    let mut blank = find(name, action)?;
     let missing = query::read(form, &mut *blank.input).map_err(|error| error.to_string())?;
     let missing: Vec<String> = missing.iter().map(|missing| missing.path.clone()).collect();
     Ok(
@@ -134,7 +134,8 @@ fn read_query(name: &str, form: &[u8]) -> Result<Value, String> {
 /// Writes `{service, operation, output}`: `{status, headers, body}`.
 pub fn write(answer: &Value) -> Value {
     let name = answer["service"].as_str().expect("a service");
-    let mut blank = find(name, answer["operation"].as_str().expect("an operation"));
+    let operation = answer["operation"].as_str().expect("an operation");
+    let mut blank = find(name, operation).unwrap_or_else(|error| panic!("{error}"));
     fill(&answer["output"], &mut *blank.output);
     if service(name).speaks(Protocol::RestXml) {
         let mut answer = rest::write(service(name), blank.schema, &mut *blank.output);

@@ -1,0 +1,6 @@
+//! The form and REST protocols as bytes: against botocore, against damage, and the routes of S3.
+
+mod golden;
+mod hostile;
+mod router;
+mod support;
