@@ -166,8 +166,6 @@ fn result(id: String, sent: Sent) -> SendMessageBatchResultEntry {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn entries_are_few_named_and_distinct() {
         fn check(ids: &[&str], expected: Option<&str>) {

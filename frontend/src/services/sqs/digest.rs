@@ -92,7 +92,10 @@ mod tests {
             &[text("Foo", "String", "Bar")],
             "ae7155c6026991b6d54b11589678bf9c",
         );
-        check(&[hello.clone()], "a311262e065454b75da111d535b8dacd");
+        check(
+            std::slice::from_ref(&hello),
+            "a311262e065454b75da111d535b8dacd",
+        );
         check(
             &[hello.clone(), general.clone()],
             "fca026605781cb4126a1e9044df24232",

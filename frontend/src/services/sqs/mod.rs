@@ -25,6 +25,10 @@ mod send;
 mod signals;
 mod tags;
 mod take;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod undelivered;
 mod visibility;
 

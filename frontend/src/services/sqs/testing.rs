@@ -1,0 +1,237 @@
+//! SQS on a store in memory, with a clock that only tests move.
+
+use super::digest;
+use crate::call::{Call, DEFAULT_ACCOUNT, Identity, World};
+use crate::clock::{Clock, Sleep};
+use crate::failure::Failure;
+use crate::ids::SystemRandom;
+use cumulog_engine::{Options, Store, Txn};
+use cumulog_model::sqs as model;
+use cumulog_shape::{Map, Protocol, Timestamp};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// A clock that stands still until a test moves it.
+struct TestClock(watch::Sender<i64>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(*self.0.borrow())
+    }
+
+    fn sleep_until(&self, due: Timestamp) -> Sleep {
+        let mut now = self.0.subscribe();
+        Box::pin(async move {
+            now.wait_for(|now| *now >= due.0)
+                .await
+                .expect("the clock outlives those who sleep");
+        })
+    }
+}
+
+/// One SQS, and the call that every test makes.
+#[derive(Clone)]
+pub(super) struct Sqs {
+    pub(super) call: Call,
+    clock: Arc<TestClock>,
+    /// Keeps the server from stopping.
+    _closing: Arc<watch::Sender<bool>>,
+}
+
+type Handler<I, O> = fn(&Call, &mut Txn, I) -> super::error::Result<O>;
+
+impl Sqs {
+    pub(super) fn new() -> Sqs {
+        let clock = Arc::new(TestClock(watch::Sender::new(1_800_000_000_000)));
+        let (closing_sender, closing) = watch::channel(false);
+        let world = World {
+            store: Store::ephemeral(Options::default()),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            random: Arc::new(SystemRandom::new()),
+            services: vec!["sqs"],
+            object_bytes_max: 0,
+            closing,
+            scratch: Default::default(),
+        };
+        let call = Call {
+            request_id: "test".into(),
+            operation: "sqs.Test".into(),
+            account: DEFAULT_ACCOUNT.into(),
+            region: "us-east-1".into(),
+            identity: Identity::default(),
+            protocol: Protocol::Json10,
+            path: "/".into(),
+            headers: Arc::default(),
+            now: clock.now(),
+            endpoint: "localhost:4566".into(),
+            world: Arc::new(world),
+            lsn: Arc::default(),
+        };
+        Sqs {
+            call,
+            clock,
+            _closing: Arc::new(closing_sender),
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn pass_ms(&self, ms: i64) {
+        self.clock.0.send_modify(|now| *now += ms);
+    }
+
+    pub(super) fn pass_seconds(&self, seconds: i64) {
+        self.pass_ms(seconds * 1000);
+    }
+
+    /// Runs a handler that is one transaction.
+    pub(super) fn write<I, O>(&self, handler: Handler<I, O>, input: I) -> Result<O, Failure> {
+        let call = Call {
+            now: self.clock.now(),
+            ..self.call.clone()
+        };
+        let result = self
+            .call
+            .store()
+            .commit(|txn| handler(&call, txn, input))
+            .wait();
+        result
+            .expect("a store in memory does not fail")
+            .map_err(Into::into)
+    }
+
+    /// Makes a queue; answers its URL.
+    pub(super) fn queue(&self, name: &str, attributes: &[(&str, &str)]) -> String {
+        let attributes = attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let input = model::CreateQueueInput {
+            queue_name: name.into(),
+            attributes: Some(attributes.collect()),
+            tags: None,
+        };
+        let output = self
+            .write(super::queues::create_queue, input)
+            .expect("is a valid queue");
+        output.queue_url.expect("has a URL")
+    }
+
+    pub(super) async fn send(&self, url: &str, body: &str) -> model::SendMessageOutput {
+        self.try_send(input(url, body))
+            .await
+            .expect("is a valid message")
+    }
+
+    /// Sends to a FIFO queue: the body is the deduplication id.
+    pub(super) async fn send_to_group(&self, url: &str, group: &str, body: &str) {
+        let id = digest::hex(body.as_bytes());
+        let input = model::SendMessageInput {
+            message_group_id: Some(group.into()),
+            message_deduplication_id: Some(id),
+            ..input(url, body)
+        };
+        self.try_send(input).await.expect("is a valid message");
+    }
+
+    pub(super) async fn try_send(
+        &self,
+        input: model::SendMessageInput,
+    ) -> Result<model::SendMessageOutput, Failure> {
+        super::send::send_message(self.call.clone(), input).await
+    }
+
+    /// Receives up to ten messages without waiting.
+    pub(super) async fn receive(&self, url: &str) -> Vec<model::Message> {
+        self.receive_with(model::ReceiveMessageInput {
+            max_number_of_messages: Some(10),
+            ..poll(url, 0)
+        })
+        .await
+        .expect("is a valid receive")
+    }
+
+    pub(super) async fn receive_with(
+        &self,
+        input: model::ReceiveMessageInput,
+    ) -> Result<Vec<model::Message>, Failure> {
+        let output = super::receive::receive_message(self.call.clone(), input).await?;
+        Ok(output.messages.unwrap_or_default())
+    }
+
+    pub(super) fn delete(&self, url: &str, message: &model::Message) -> Result<(), Failure> {
+        let input = model::DeleteMessageInput {
+            queue_url: url.into(),
+            receipt_handle: handle(message),
+        };
+        self.write(super::visibility::delete_message, input)
+            .map(|_| ())
+    }
+
+    pub(super) fn change(
+        &self,
+        url: &str,
+        message: &model::Message,
+        seconds: i32,
+    ) -> Result<(), Failure> {
+        let input = model::ChangeMessageVisibilityInput {
+            queue_url: url.into(),
+            receipt_handle: handle(message),
+            visibility_timeout: seconds,
+        };
+        self.write(super::visibility::change_message_visibility, input)
+            .map(|_| ())
+    }
+
+    pub(super) async fn attributes(&self, url: &str) -> Map<String> {
+        let input = model::GetQueueAttributesInput {
+            queue_url: url.into(),
+            attribute_names: Some(vec!["All".into()]),
+        };
+        let output = super::queues::get_queue_attributes(self.call.clone(), input).await;
+        output
+            .expect("is a valid question")
+            .attributes
+            .unwrap_or_default()
+    }
+
+    /// How many messages are visible, in flight and delayed.
+    pub(super) async fn counts(&self, url: &str) -> [u64; 3] {
+        let attributes = self.attributes(url).await;
+        ["", "NotVisible", "Delayed"].map(|kind| {
+            let count = attributes.get(&format!("ApproximateNumberOfMessages{kind}"));
+            count
+                .and_then(|count| count.parse().ok())
+                .expect("is a number")
+        })
+    }
+}
+
+pub(super) fn input(url: &str, body: &str) -> model::SendMessageInput {
+    model::SendMessageInput {
+        queue_url: url.into(),
+        message_body: body.into(),
+        ..Default::default()
+    }
+}
+
+/// A receive of one message that waits for so many seconds.
+pub(super) fn poll(url: &str, wait_seconds: i32) -> model::ReceiveMessageInput {
+    model::ReceiveMessageInput {
+        queue_url: url.into(),
+        wait_time_seconds: Some(wait_seconds),
+        ..Default::default()
+    }
+}
+
+pub(super) fn handle(message: &model::Message) -> String {
+    message
+        .receipt_handle
+        .clone()
+        .expect("every message has a handle")
+}
+
+pub(super) fn bodies(messages: &[model::Message]) -> Vec<&str> {
+    messages
+        .iter()
+        .map(|message| message.body.as_deref().expect("has a body"))
+        .collect()
+}
