@@ -119,9 +119,10 @@ async fn serve(
     init::start(&emulator);
     let connections = GracefulShutdown::new();
     let mut http = http1::Builder::new();
+    // No half-closed connections: so a client that hangs up ends its request, and a long poll of its
+    // swallows no message.
     http.timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_TIMEOUT)
-        .half_close(true);
+        .header_read_timeout(HEADERS_TIMEOUT);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
