@@ -1,0 +1,428 @@
+//! What DynamoDB keeps in the store. All of this is a format on disk: append fields with a default, never reorder.
+//!
+//! ```text
+//! 0x0200 dynamodb/tables     account, region, name                            TableRow
+//! 0x0201 dynamodb/items      table number, placement, partition key, sort key  ItemRow
+//! 0x0202 dynamodb/index      table number, index number, …                     IndexRow
+//! 0x0203 dynamodb/stats      table number                                      StatsRow
+//! 0x0204 dynamodb/sequence   ()                                                the last table number
+//! 0x0205 dynamodb/tokens     account, region, client token                     TokenRow
+//! 0x0206 dynamodb/expiry     time done, account, region, client token          ()
+//! ```
+//!
+//! A table's number is never given twice, so a table that is deleted and made again does not see old items, and
+//! deleting one is one effect for each key space, however many items it holds. The keys of items and index entries are
+//! made by [`super::key`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+use cumulog_engine::{Space, Table};
+use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::ser::{SerializeMap, SerializeTuple};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_bytes::ByteBuf;
+
+use super::value::{Item, Value};
+
+/// Keyed by account, region and name.
+pub(crate) type TableKey<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
+
+pub(crate) const TABLES: Table<TableKey<'static>, TableRow> =
+    Table::new(Space::new(0x0200, "dynamodb/tables"));
+pub(crate) const ITEMS: Space = Space::new(0x0201, "dynamodb/items");
+pub(crate) const INDEX: Space = Space::new(0x0202, "dynamodb/index");
+pub(crate) const STATS: Table<(u64,), StatsRow> = Table::new(Space::new(0x0203, "dynamodb/stats"));
+pub(crate) const SEQUENCE: Table<(), u64> = Table::new(Space::new(0x0204, "dynamodb/sequence"));
+pub(crate) const TOKENS: Table<(String, String, String), TokenRow> =
+    Table::new(Space::new(0x0205, "dynamodb/tokens"));
+
+/// The tokens by age, so that old ones are found.
+pub(crate) const TOKEN_TIMES: Table<(i64, String, String, String), ()> =
+    Table::new(Space::new(0x0206, "dynamodb/expiry"));
+
+/// A table: its schema, and what its owner set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TableRow {
+    pub(crate) number: u64,
+    pub(crate) id: String,
+    pub(crate) created_ms: i64,
+    pub(crate) attributes: Vec<AttributeRow>,
+    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) local_indexes: Vec<IndexDefinitionRow>,
+    pub(crate) global_indexes: Vec<IndexDefinitionRow>,
+    pub(crate) throughput: ThroughputRow,
+    pub(crate) stream: Option<StreamRow>,
+    pub(crate) encryption: Option<EncryptionRow>,
+    pub(crate) table_class: Option<String>,
+    pub(crate) deletion_protection: bool,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) resource_policy: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AttributeRow {
+    pub(crate) name: String,
+    pub(crate) kind: KeyKind,
+}
+
+/// The types that a key attribute can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum KeyKind {
+    S,
+    N,
+    B,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct KeyRow {
+    pub(crate) name: String,
+    pub(crate) role: KeyRole,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum KeyRole {
+    Hash,
+    Range,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct IndexDefinitionRow {
+    /// Part of the keys of its entries; never given twice in one table.
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) projection: ProjectionRow,
+    /// Global indexes only.
+    pub(crate) throughput: ThroughputRow,
+}
+
+/// What an index offers besides the keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum ProjectionRow {
+    KeysOnly,
+    Include(Vec<String>),
+    All,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ThroughputRow {
+    pub(crate) on_demand: bool,
+    pub(crate) read_units: i64,
+    pub(crate) write_units: i64,
+    pub(crate) on_demand_read_max: Option<i64>,
+    pub(crate) on_demand_write_max: Option<i64>,
+    pub(crate) warm_read: Option<i64>,
+    pub(crate) warm_write: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StreamRow {
+    pub(crate) view: String,
+    pub(crate) label: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EncryptionRow {
+    pub(crate) kms_key: String,
+}
+
+/// How much a table and each of its indexes hold; the indexes by their number.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatsRow {
+    pub(crate) total: CountRow,
+    pub(crate) indexes: Vec<CountRow>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CountRow {
+    pub(crate) items: u64,
+    pub(crate) bytes: u64,
+}
+
+/// A transaction that was done under a client's token, so that a retry does not do it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TokenRow {
+    pub(crate) done_ms: i64,
+    /// SHA-256 of what was asked.
+    pub(crate) request: ByteBuf,
+}
+
+/// An entry of an index leads to the key of its item.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct IndexRow {
+    pub(crate) item: ByteBuf,
+}
+
+/// An item as it is stored: its size as AWS counts it, then the attributes.
+///
+/// ```text
+/// S              text                  N              an integer, or [0, text]
+/// B              binary                SS NS BS       [1, [text…]]  [2, [text…]]  [3, [binary…]]
+/// BOOL           boolean               L              [4, [value…]]
+/// NULL           nil                   M              map
+/// ```
+#[derive(Debug)]
+pub(crate) struct ItemRow {
+    pub(crate) bytes: u32,
+    pub(crate) item: Item,
+}
+
+impl ItemRow {
+    pub(crate) fn decode(row: &[u8]) -> Result<ItemRow, cumulog_engine::RowError> {
+        rmp_serde::from_slice::<(u32, StoredItem)>(row)
+            .map(|(bytes, StoredItem(item))| ItemRow { bytes, item })
+            .map_err(|error| broken(&error))
+    }
+
+    /// The size alone, without making the attributes.
+    pub(crate) fn decode_size(row: &[u8]) -> Result<u32, cumulog_engine::RowError> {
+        rmp_serde::from_slice::<(u32, IgnoredAny)>(row)
+            .map(|(bytes, _)| bytes)
+            .map_err(|error| broken(&error))
+    }
+
+    /// An item of this size as a row.
+    pub(crate) fn encode(item: &Item, bytes: usize) -> Vec<u8> {
+        let mut row = Vec::with_capacity(bytes + 16 * item.len() + 16);
+        let size = u32::try_from(bytes).expect("items are at most 400 KB");
+        rmp_serde::encode::write(&mut row, &(size, BorrowedItem(item))).expect("items serialize");
+        row
+    }
+}
+
+fn broken(error: &rmp_serde::decode::Error) -> cumulog_engine::RowError {
+    cumulog_engine::RowError {
+        space: ITEMS.name,
+        reason: error.to_string(),
+    }
+}
+
+const DECIMAL: u8 = 0;
+const STRING_SET: u8 = 1;
+const NUMBER_SET: u8 = 2;
+const BINARY_SET: u8 = 3;
+const LIST: u8 = 4;
+
+struct BorrowedItem<'a>(&'a Item);
+
+struct BorrowedValue<'a>(&'a Value);
+
+impl Serialize for BorrowedItem<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0.iter() {
+            map.serialize_entry(name, &BorrowedValue(value))?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for BorrowedValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::S(text) => serializer.serialize_str(text),
+            Value::N(number) => match number.parse::<i64>() {
+                Ok(integer) => serializer.serialize_i64(integer),
+                Err(_) => tagged(serializer, DECIMAL, number),
+            },
+            Value::B(bytes) => serializer.serialize_bytes(bytes),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Null(_) => serializer.serialize_unit(),
+            Value::Ss(members) => tagged(serializer, STRING_SET, members),
+            Value::Ns(members) => tagged(serializer, NUMBER_SET, members),
+            Value::Bs(members) => {
+                let members: Vec<&serde_bytes::Bytes> = members
+                    .iter()
+                    .map(|member| serde_bytes::Bytes::new(member))
+                    .collect();
+                tagged(serializer, BINARY_SET, &members)
+            }
+            Value::L(elements) => {
+                let elements: Vec<BorrowedValue<'_>> = elements.iter().map(BorrowedValue).collect();
+                tagged(serializer, LIST, &elements)
+            }
+            Value::M(members) => BorrowedItem(members).serialize(serializer),
+        }
+    }
+}
+
+fn tagged<S: Serializer>(
+    serializer: S,
+    tag: u8,
+    content: &impl Serialize,
+) -> Result<S::Ok, S::Error> {
+    let mut tuple = serializer.serialize_tuple(2)?;
+    tuple.serialize_element(&tag)?;
+    tuple.serialize_element(content)?;
+    tuple.end()
+}
+
+struct StoredItem(Item);
+
+struct StoredValue(Value);
+
+impl<'de> Deserialize<'de> for StoredItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ItemVisitor).map(StoredItem)
+    }
+}
+
+impl<'de> Deserialize<'de> for StoredValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor).map(StoredValue)
+    }
+}
+
+struct ItemVisitor;
+
+impl<'de> Visitor<'de> for ItemVisitor {
+    type Value = Item;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the attributes of an item")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Item, A::Error> {
+        attributes(map)
+    }
+}
+
+/// The size that a row claims is trusted only as far as a small item goes.
+fn attributes<'de, A: MapAccess<'de>>(mut map: A) -> Result<Item, A::Error> {
+    let mut item = Item::with_capacity(map.size_hint().unwrap_or(0).min(64));
+    while let Some((name, StoredValue(value))) = map.next_entry::<String, StoredValue>()? {
+        item.append(name, value);
+    }
+    Ok(item)
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an attribute value")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::S(text.to_owned()))
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Value, E> {
+        Ok(Value::B(bytes.to_vec().into()))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null(true))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::N(itoa::Buffer::new().format(number).to_owned()))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::N(itoa::Buffer::new().format(number).to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        attributes(map).map(Value::M)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let tag: u8 = seq
+            .next_element()?
+            .ok_or_else(|| de::Error::invalid_length(0, &self))?;
+        let missing = || de::Error::invalid_length(1, &"a tag and a value");
+        Ok(match tag {
+            DECIMAL => Value::N(seq.next_element()?.ok_or_else(missing)?),
+            STRING_SET => Value::Ss(seq.next_element()?.ok_or_else(missing)?),
+            NUMBER_SET => Value::Ns(seq.next_element()?.ok_or_else(missing)?),
+            BINARY_SET => {
+                let members: Vec<ByteBuf> = seq.next_element()?.ok_or_else(missing)?;
+                Value::Bs(
+                    members
+                        .into_iter()
+                        .map(|member| member.into_vec().into())
+                        .collect(),
+                )
+            }
+            LIST => {
+                let elements: Vec<StoredValue> = seq.next_element()?.ok_or_else(missing)?;
+                Value::L(
+                    elements
+                        .into_iter()
+                        .map(|StoredValue(value)| value)
+                        .collect(),
+                )
+            }
+            other => {
+                return Err(de::Error::invalid_value(
+                    de::Unexpected::Unsigned(other.into()),
+                    &"a tag up to 4",
+                ));
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: Value) {
+        let item: Item = [("name", value)].into_iter().collect();
+        let row = ItemRow::encode(&item, 12);
+        assert_eq!(ItemRow::decode_size(&row).unwrap(), 12);
+        assert_eq!(ItemRow::decode(&row).unwrap().item, item);
+    }
+
+    #[test]
+    fn every_kind_of_value_comes_back() {
+        check(Value::S("é".into()));
+        for number in [
+            "0",
+            "-1",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "1.5",
+        ] {
+            check(Value::N(number.into()));
+        }
+        check(Value::B(vec![0, 255].into()));
+        check(Value::Bool(true));
+        check(Value::Null(true));
+        check(Value::Ss(vec!["a".into(), "".into()]));
+        check(Value::Ns(vec!["1".into(), "2.5".into()]));
+        check(Value::Bs(vec![vec![1].into(), vec![].into()]));
+        check(Value::L(vec![]));
+        check(Value::L(vec![
+            Value::S("a".into()),
+            Value::L(vec![Value::Null(true)]),
+        ]));
+        check(Value::M(
+            [("k", Value::M(Item::new()))].into_iter().collect(),
+        ));
+    }
+
+    /// Rows are a format: these bytes must decode for ever.
+    #[test]
+    fn the_bytes_of_a_row_are_pinned() {
+        let item: Item = [
+            ("id", Value::S("a".into())),
+            ("n", Value::N("7".into())),
+            ("d", Value::N("0.5".into())),
+        ]
+        .into_iter()
+        .collect();
+        let row = ItemRow::encode(&item, 9);
+        assert_eq!(row, b"\x92\x09\x83\xa2id\xa1a\xa1n\x07\xa1d\x92\x00\xa30.5");
+    }
+}
