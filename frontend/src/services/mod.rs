@@ -1,5 +1,6 @@
 //! One folder a service. A service touches its own key spaces only.
 
+mod dynamodb;
 mod s3;
 mod sqs;
 mod sts;
@@ -11,5 +12,5 @@ pub(crate) const NAMES: &[&str] = &["dynamodb", "s3", "sqs", "sts"];
 
 /// All services with their handlers.
 pub(crate) fn all() -> Vec<Service> {
-    vec![s3::service(), sqs::service(), sts::service()]
+    vec![dynamodb::service(), s3::service(), sqs::service(), sts::service()]
 }

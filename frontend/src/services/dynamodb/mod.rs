@@ -1,0 +1,55 @@
+//! DynamoDB: tables of items, looked up by key, queried in order, changed by expressions.
+//!
+//! The key spaces 0x0200 to 0x02FF are DynamoDB's; [`rows`] says what stands in them. Items are stored under a table's
+//! number, indexes as entries that lead to items, and both change in one transaction. Reads work on the last published
+//! state and hold no lock.
+//!
+//! Every read is consistent, global indexes included: what AWS calls eventual is always soon enough here.
+
+mod batch;
+mod capacity;
+mod create;
+mod error;
+mod expression;
+mod items;
+mod key;
+mod legacy;
+mod number;
+mod page;
+mod query;
+mod rows;
+mod scan;
+mod schema;
+mod size;
+mod tables;
+mod transact;
+mod value;
+mod write;
+
+use cumulog_model::dynamodb as model;
+
+use crate::ids::RequestIdStyle;
+use crate::service::Service;
+
+/// DynamoDB and its handlers.
+pub(crate) fn service() -> Service {
+    Service::new(&model::SERVICE)
+        .request_ids(RequestIdStyle::Letters52)
+        .internal_code("InternalServerError")
+        .write::<model::CreateTable, _>(tables::create_table)
+        .read::<model::DescribeTable, _>(tables::describe_table)
+        .read::<model::ListTables, _>(tables::list_tables)
+        .write::<model::DeleteTable, _>(tables::delete_table)
+        .read::<model::DescribeLimits, _>(tables::describe_limits)
+        .read::<model::DescribeEndpoints, _>(tables::describe_endpoints)
+        .future::<model::PutItem, _, _>(items::put_item)
+        .read::<model::GetItem, _>(items::get_item)
+        .future::<model::UpdateItem, _, _>(items::update_item)
+        .future::<model::DeleteItem, _, _>(items::delete_item)
+        .read::<model::Query, _>(query::query)
+        .read::<model::Scan, _>(scan::scan)
+        .future::<model::BatchWriteItem, _, _>(batch::batch_write_item)
+        .read::<model::BatchGetItem, _>(batch::batch_get_item)
+        .future::<model::TransactWriteItems, _, _>(transact::transact_write_items)
+        .read::<model::TransactGetItems, _>(transact::transact_get_items)
+}

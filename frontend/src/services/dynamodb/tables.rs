@@ -1,0 +1,415 @@
+//! CreateTable, DescribeTable, ListTables, DeleteTable, DescribeLimits and DescribeEndpoints.
+//!
+//! A table is usable as soon as CreateTable has answered. The answer says CREATING, as AWS's does; from then on the
+//! table is ACTIVE, so that waiters end at once. DeleteTable answers DELETING, and the table is gone.
+
+use std::borrow::Cow;
+use std::ops::Bound;
+
+use cumulog_engine::{Read, Txn, View};
+use cumulog_model::dynamodb as model;
+use cumulog_shape::Timestamp;
+use model::{
+    BillingMode, CreateTableInput, CreateTableOutput, DeleteTableInput, DeleteTableOutput,
+    DescribeEndpointsInput, DescribeEndpointsOutput, DescribeLimitsInput, DescribeLimitsOutput,
+    DescribeTableInput, DescribeTableOutput, IndexStatus, KeyType, ListTablesInput,
+    ListTablesOutput, ProjectionType, TableDescription, TableStatus,
+};
+
+use super::create;
+use super::error::{Error, ValidationError};
+use super::key;
+use super::rows::{
+    CountRow, INDEX, ITEMS, IndexDefinitionRow, KeyKind, KeyRole, KeyRow, ProjectionRow, SEQUENCE,
+    STATS, StatsRow, TABLES, TableRow, ThroughputRow,
+};
+use super::schema::{Address, Table, check_table_name};
+use crate::call::Call;
+
+const TABLES_MAX: usize = 2500;
+const LIST_MAX: usize = 100;
+
+/// Makes a table.
+pub(crate) fn create_table(
+    call: &Call,
+    txn: &mut Txn,
+    input: CreateTableInput,
+) -> Result<CreateTableOutput, Error> {
+    let given = input.table_name.clone();
+    let address = Address::parse(call, &given)?;
+    let mut row = create::table_row(
+        call,
+        CreateTableInput {
+            table_name: address.name.to_string(),
+            ..input
+        },
+    )?;
+    if TABLES.contains(txn, &address.key()) {
+        return Err(Error::InUse(format!(
+            "Table already exists: {}",
+            address.name
+        )));
+    }
+    let count = TABLES
+        .scan(txn, &(address.account.clone(), address.region.clone()))
+        .count();
+    if count >= TABLES_MAX {
+        return Err(Error::LimitExceeded(format!(
+            "Subscriber limit exceeded: There is a limit of {TABLES_MAX} tables per subscriber"
+        )));
+    }
+    row.number = SEQUENCE.get(txn, &())?.unwrap_or(0) + 1;
+    SEQUENCE.put(txn, &(), &row.number);
+    TABLES.put(txn, &address.key(), &row);
+    let table = Table::new(row, &address);
+    let description = Describe {
+        table: &table,
+        stats: StatsRow::default(),
+        status: TableStatus::Creating,
+    }
+    .table();
+    Ok(CreateTableOutput {
+        table_description: Some(description),
+    })
+}
+
+/// Describes a table.
+pub(crate) fn describe_table(
+    call: &Call,
+    view: &View,
+    input: DescribeTableInput,
+) -> Result<DescribeTableOutput, Error> {
+    let address = Address::parse(call, &input.table_name)?;
+    let table = named(call, view, &address)?;
+    let stats = STATS.get(view, &(table.row.number,))?.unwrap_or_default();
+    Ok(DescribeTableOutput {
+        table: Some(
+            Describe {
+                table: &table,
+                stats,
+                status: TableStatus::Active,
+            }
+            .table(),
+        ),
+    })
+}
+
+fn named(
+    call: &Call,
+    read: &impl Read,
+    address: &Address<'_>,
+) -> Result<std::sync::Arc<Table>, Error> {
+    Table::find(call, read, address)?
+        .ok_or_else(|| Error::NoSuchTableNamed(address.name.to_string()))
+}
+
+/// Lists names in their order.
+pub(crate) fn list_tables(
+    call: &Call,
+    view: &View,
+    input: ListTablesInput,
+) -> Result<ListTablesOutput, Error> {
+    if let Some(name) = &input.exclusive_start_table_name {
+        check_table_name("exclusiveStartTableName", name)?;
+    }
+    let owned = |text: &str| Cow::<'static, str>::Owned(text.to_owned());
+    let (account, region) = (owned(&call.account), owned(&call.region));
+    let start = input
+        .exclusive_start_table_name
+        .map(|name| (account.clone(), region.clone(), Cow::Owned(name)));
+    let after = start.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+    let limit = input
+        .limit
+        .map_or(LIST_MAX, |limit| limit.unsigned_abs() as usize);
+    let mut names = TABLES
+        .scan_from(view, &(account, region), after)
+        .map(|row| row.map(|((_, _, name), _)| name.into_owned()))
+        .take(limit + 1)
+        .collect::<Result<Vec<String>, _>>()?;
+    let more = names.len() > limit;
+    names.truncate(limit);
+    Ok(ListTablesOutput {
+        last_evaluated_table_name: names.last().filter(|_| more).cloned(),
+        table_names: Some(names),
+    })
+}
+
+/// Deletes a table with all that it holds: one effect for each key space, however large it is.
+pub(crate) fn delete_table(
+    call: &Call,
+    txn: &mut Txn,
+    input: DeleteTableInput,
+) -> Result<DeleteTableOutput, Error> {
+    let address = Address::parse(call, &input.table_name)?;
+    let table = named(call, txn, &address)?;
+    if table.row.deletion_protection {
+        return Err(ValidationError::new(
+            "Resource cannot be deleted as it is currently protected against deletion. \
+             Disable deletion protection first.",
+        )
+        .into());
+    }
+    let stats = STATS.get(txn, &(table.row.number,))?.unwrap_or_default();
+    let prefix = key::table_prefix(table.row.number);
+    txn.delete_prefix(ITEMS, &prefix);
+    if !table.indexes.is_empty() {
+        txn.delete_prefix(INDEX, &prefix);
+    }
+    STATS.delete(txn, &(table.row.number,));
+    TABLES.delete(txn, &address.key());
+    let description = Describe {
+        table: &table,
+        stats,
+        status: TableStatus::Deleting,
+    }
+    .table();
+    Ok(DeleteTableOutput {
+        table_description: Some(description),
+    })
+}
+
+/// AWS's default quotas.
+pub(crate) fn describe_limits(
+    _: &Call,
+    _: &View,
+    _: DescribeLimitsInput,
+) -> Result<DescribeLimitsOutput, Error> {
+    Ok(DescribeLimitsOutput {
+        account_max_read_capacity_units: Some(80_000),
+        account_max_write_capacity_units: Some(80_000),
+        table_max_read_capacity_units: Some(40_000),
+        table_max_write_capacity_units: Some(40_000),
+    })
+}
+
+/// The address by which the client reached us.
+pub(crate) fn describe_endpoints(
+    call: &Call,
+    _: &View,
+    _: DescribeEndpointsInput,
+) -> Result<DescribeEndpointsOutput, Error> {
+    let endpoint = call.endpoint();
+    let address = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, address)| address)
+        .to_owned();
+    Ok(DescribeEndpointsOutput {
+        endpoints: vec![model::Endpoint {
+            address,
+            cache_period_in_minutes: 1440,
+        }],
+    })
+}
+
+/// A table as answers describe it.
+struct Describe<'t> {
+    table: &'t Table,
+    stats: StatsRow,
+    status: TableStatus,
+}
+
+impl Describe<'_> {
+    fn table(&self) -> TableDescription {
+        let row = &self.table.row;
+        let global: Vec<_> = row
+            .global_indexes
+            .iter()
+            .map(|index| self.global_index(index))
+            .collect();
+        let local: Vec<_> = row
+            .local_indexes
+            .iter()
+            .map(|index| self.local_index(index))
+            .collect();
+        TableDescription {
+            attribute_definitions: Some(attribute_definitions(row)),
+            table_name: Some(self.table.name.clone()),
+            key_schema: Some(key_schema(&row.keys)),
+            table_status: Some(self.status.clone()),
+            creation_date_time: Some(Timestamp(row.created_ms)),
+            provisioned_throughput: Some(provisioned_throughput(&row.throughput)),
+            table_size_bytes: Some(signed(self.stats.total.bytes)),
+            item_count: Some(signed(self.stats.total.items)),
+            table_arn: Some(self.table.arn.clone()),
+            table_id: Some(row.id.clone()),
+            billing_mode_summary: self.billing_mode(),
+            local_secondary_indexes: (!local.is_empty()).then_some(local),
+            global_secondary_indexes: (!global.is_empty()).then_some(global),
+            stream_specification: row
+                .stream
+                .as_ref()
+                .map(|stream| model::StreamSpecification {
+                    stream_enabled: true,
+                    stream_view_type: Some(stream.view.as_str().into()),
+                }),
+            latest_stream_label: row.stream.as_ref().map(|stream| stream.label.clone()),
+            latest_stream_arn: row
+                .stream
+                .as_ref()
+                .map(|stream| format!("{}/stream/{}", self.table.arn, stream.label)),
+            sse_description: row
+                .encryption
+                .as_ref()
+                .map(|encryption| model::SSEDescription {
+                    status: Some(model::SSEStatus::Enabled),
+                    sse_type: Some(model::SSEType::Kms),
+                    kms_master_key_arn: Some(encryption.kms_key.clone()),
+                    ..Default::default()
+                }),
+            table_class_summary: row
+                .table_class
+                .as_ref()
+                .map(|class| model::TableClassSummary {
+                    table_class: Some(class.as_str().into()),
+                    ..Default::default()
+                }),
+            deletion_protection_enabled: Some(row.deletion_protection),
+            on_demand_throughput: on_demand_throughput(&row.throughput),
+            warm_throughput: self.warm(&row.throughput).map(|(read, write)| {
+                model::TableWarmThroughputDescription {
+                    read_units_per_second: read,
+                    write_units_per_second: write,
+                    status: Some(if self.is_new() {
+                        TableStatus::Updating
+                    } else {
+                        self.status.clone()
+                    }),
+                }
+            }),
+            ..TableDescription::default()
+        }
+    }
+
+    fn is_new(&self) -> bool {
+        self.status == TableStatus::Creating
+    }
+
+    fn billing_mode(&self) -> Option<model::BillingModeSummary> {
+        let row = &self.table.row;
+        row.throughput.on_demand.then(|| model::BillingModeSummary {
+            billing_mode: Some(BillingMode::PayPerRequest),
+            last_update_to_pay_per_request_date_time: (!self.is_new())
+                .then_some(Timestamp(row.created_ms)),
+        })
+    }
+
+    fn warm(&self, throughput: &ThroughputRow) -> Option<(Option<i64>, Option<i64>)> {
+        let warm = (throughput.warm_read, throughput.warm_write);
+        (warm != (None, None)).then_some(warm)
+    }
+
+    fn count(&self, index: &IndexDefinitionRow) -> CountRow {
+        self.stats
+            .indexes
+            .get(index.number as usize)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn index_arn(&self, index: &IndexDefinitionRow) -> String {
+        format!("{}/index/{}", self.table.arn, index.name)
+    }
+
+    fn index_status(&self) -> IndexStatus {
+        match self.status {
+            TableStatus::Creating => IndexStatus::Creating,
+            TableStatus::Deleting => IndexStatus::Deleting,
+            _ => IndexStatus::Active,
+        }
+    }
+
+    fn global_index(&self, index: &IndexDefinitionRow) -> model::GlobalSecondaryIndexDescription {
+        let CountRow { items, bytes } = self.count(index);
+        model::GlobalSecondaryIndexDescription {
+            index_name: Some(index.name.clone()),
+            key_schema: Some(key_schema(&index.keys)),
+            projection: Some(projection(&index.projection)),
+            index_status: Some(self.index_status()),
+            provisioned_throughput: Some(provisioned_throughput(&index.throughput)),
+            index_size_bytes: Some(signed(bytes)),
+            item_count: Some(signed(items)),
+            index_arn: Some(self.index_arn(index)),
+            on_demand_throughput: on_demand_throughput(&index.throughput),
+            warm_throughput: self.warm(&index.throughput).map(|(read, write)| {
+                model::GlobalSecondaryIndexWarmThroughputDescription {
+                    read_units_per_second: read,
+                    write_units_per_second: write,
+                    status: Some(if self.is_new() {
+                        IndexStatus::Updating
+                    } else {
+                        self.index_status()
+                    }),
+                }
+            }),
+            ..Default::default()
+        }
+    }
+
+    fn local_index(&self, index: &IndexDefinitionRow) -> model::LocalSecondaryIndexDescription {
+        let CountRow { items, bytes } = self.count(index);
+        model::LocalSecondaryIndexDescription {
+            index_name: Some(index.name.clone()),
+            key_schema: Some(key_schema(&index.keys)),
+            projection: Some(projection(&index.projection)),
+            index_size_bytes: Some(signed(bytes)),
+            item_count: Some(signed(items)),
+            index_arn: Some(self.index_arn(index)),
+        }
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn attribute_definitions(row: &TableRow) -> Vec<model::AttributeDefinition> {
+    row.attributes
+        .iter()
+        .map(|attribute| model::AttributeDefinition {
+            attribute_name: attribute.name.clone(),
+            attribute_type: KeyKind::name(attribute.kind).into(),
+        })
+        .collect()
+}
+
+fn key_schema(keys: &[KeyRow]) -> Vec<model::KeySchemaElement> {
+    keys.iter()
+        .map(|key| model::KeySchemaElement {
+            attribute_name: key.name.clone(),
+            key_type: if key.role == KeyRole::Hash {
+                KeyType::Hash
+            } else {
+                KeyType::Range
+            },
+        })
+        .collect()
+}
+
+fn projection(row: &ProjectionRow) -> model::Projection {
+    let (projection_type, non_key_attributes) = match row {
+        ProjectionRow::KeysOnly => (ProjectionType::KeysOnly, None),
+        ProjectionRow::Include(names) => (ProjectionType::Include, Some(names.clone())),
+        ProjectionRow::All => (ProjectionType::All, None),
+    };
+    model::Projection {
+        projection_type: Some(projection_type),
+        non_key_attributes,
+    }
+}
+
+fn provisioned_throughput(row: &ThroughputRow) -> model::ProvisionedThroughputDescription {
+    model::ProvisionedThroughputDescription {
+        number_of_decreases_today: Some(0),
+        read_capacity_units: Some(row.read_units),
+        write_capacity_units: Some(row.write_units),
+        ..Default::default()
+    }
+}
+
+fn on_demand_throughput(row: &ThroughputRow) -> Option<model::OnDemandThroughput> {
+    let limits = (row.on_demand_read_max, row.on_demand_write_max);
+    (limits != (None, None)).then_some(model::OnDemandThroughput {
+        max_read_request_units: limits.0,
+        max_write_request_units: limits.1,
+    })
+}
