@@ -50,9 +50,14 @@ impl Plan {
             wanted.len(),
             "services.json names operations that {name} does not have"
         );
-        for operation in plan.operations.clone() {
-            plan.add_operation(&operation);
-        }
+        let operations = plan.operations.clone();
+        // All inputs and outputs before what is nested in them: they take their names first.
+        operations
+            .iter()
+            .for_each(|operation| plan.reserve(operation));
+        operations
+            .iter()
+            .for_each(|operation| plan.add_operation(operation));
         plan.find_recursion();
         plan
     }
@@ -69,22 +74,50 @@ impl Plan {
         &self.model["operations"][name]
     }
 
+    /// The type of shape `name`. What an operation calls its own comes first: another shape of that name gives way.
+    pub(crate) fn type_name(&self, name: &str) -> String {
+        let plain = names::type_name(name);
+        let operation = plain
+            .strip_suffix("Input")
+            .or(plain.strip_suffix("Output"))
+            .unwrap_or(&plain);
+        let is_operation = |name: &str| self.operations.iter().any(|known| known == name);
+        let own = self
+            .structures
+            .get(&plain)
+            .is_some_and(|structure| structure.shape == name);
+        if !own && (is_operation(operation) || is_operation(&plain)) {
+            plain + "Shape"
+        } else {
+            plain
+        }
+    }
+
     pub(crate) fn is_boxed(&self, structure: &str, member: &str) -> bool {
         self.boxed.contains(&(structure.into(), member.into()))
     }
 
-    fn add_operation(&mut self, name: &str) {
-        let operation = self.operation(name).clone();
+    /// Enters the input and output of an operation, whatever the model calls them.
+    fn reserve(&mut self, name: &str) {
         for (side, suffix) in [("input", "Input"), ("output", "Output")] {
-            let shape = operation[side]["shape"].as_str();
+            let shape = self.operation(name)[side]["shape"].as_str();
             let empty = json!({"type": "structure", "members": {}});
             let body = shape.map_or(empty, |shape| self.shape(shape).clone());
             let shape = shape.map_or(format!("{name}{suffix}"), str::to_owned);
-            self.add_structure(format!("{name}{suffix}"), shape, body);
+            self.structures
+                .insert(format!("{name}{suffix}"), Structure { shape, body });
         }
-        for error in strings(&operation["errors"]) {
+    }
+
+    /// Adds what an operation's input, output and errors lead to.
+    fn add_operation(&mut self, name: &str) {
+        for suffix in ["Input", "Output"] {
+            let members = self.structures[&format!("{name}{suffix}")].body["members"].clone();
+            self.add_members(&members);
+        }
+        for error in strings(&self.operation(name)["errors"].clone()) {
             self.add_structure(
-                names::type_name(error),
+                self.type_name(error),
                 error.into(),
                 self.shape(error).clone(),
             );
@@ -102,7 +135,11 @@ impl Plan {
         }
         let members = body["members"].clone();
         self.structures.insert(type_name, Structure { shape, body });
-        for (_, member) in entries(&members) {
+        self.add_members(&members);
+    }
+
+    fn add_members(&mut self, members: &Value) {
+        for (_, member) in entries(members) {
             self.add_shape(member["shape"].as_str().expect("members have shapes"));
         }
     }
@@ -118,7 +155,7 @@ impl Plan {
             self.name
         );
         if body["type"] == "structure" && !flag(&body, "document") {
-            self.add_structure(names::type_name(name), name.into(), body.clone());
+            self.add_structure(self.type_name(name), name.into(), body.clone());
         }
         for part in ["member", "key", "value"] {
             if let Some(element) = body[part]["shape"].as_str() {

@@ -6,7 +6,6 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use crate::model::{entries, flag, strings};
-use crate::names;
 use crate::plan::{Plan, Structure};
 
 /// All tables of a service.
@@ -120,7 +119,7 @@ fn http(plan: &Plan, operation: &Value) -> String {
 fn operation(plan: &Plan, name: &str) -> String {
     let operation = plan.operation(name);
     let errors: String = strings(&operation["errors"])
-        .map(|error| format!("&SCHEMA_{}, ", names::type_name(error)))
+        .map(|error| format!("&SCHEMA_{}, ", plan.type_name(error)))
         .collect();
     let wrapper = match operation["input"]["locationName"].as_str() {
         None => NONE.into(),
@@ -300,7 +299,7 @@ fn shape(plan: &Plan, name: &str) -> String {
     format!(
         "static SHAPE_{name}: shape::Shape = shape::Shape {{ name: {name:?}, kind: {}, min: {}, max: {}, pattern: {}, \
          sensitive: {}, event_stream: {}, timestamp: {} }};\n",
-        kind(name, shape),
+        kind(plan, name, shape),
         bound(&shape["min"], float),
         bound(&shape["max"], float),
         option_text(&shape["pattern"]),
@@ -310,10 +309,10 @@ fn shape(plan: &Plan, name: &str) -> String {
     )
 }
 
-fn kind(name: &str, shape: &Value) -> String {
+fn kind(plan: &Plan, name: &str, shape: &Value) -> String {
     let kind = match shape["type"].as_str().unwrap_or_default() {
         "structure" if flag(shape, "document") => "Document".into(),
-        "structure" => format!("Structure(&SCHEMA_{})", names::type_name(name)),
+        "structure" => format!("Structure(&SCHEMA_{})", plan.type_name(name)),
         "list" => format!("List({})", element(&shape["member"], "member")),
         "map" => {
             format!(

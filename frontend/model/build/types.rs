@@ -26,7 +26,7 @@ pub(crate) fn emit(plan: &Plan) -> String {
         let shape = plan.shape(name);
         if shape["enum"].is_array() {
             emit_enum(
-                &names::type_name(name),
+                &plan.type_name(name),
                 &strings(&shape["enum"]).collect::<Vec<_>>(),
                 &mut out,
             );
@@ -231,16 +231,16 @@ fn rust_type(plan: &Plan, name: &str) -> String {
     };
     match shape["type"].as_str().unwrap_or_default() {
         "structure" if flag(shape, "document") => "shape::Document".into(),
-        "structure" => names::type_name(name),
+        "structure" => plan.type_name(name),
         "list" => format!("::std::vec::Vec<{}>", element("member")),
         "map" => format!("shape::Map<{}>", element("value")),
-        kind => plain_type(kind, shape, name),
+        kind => plain_type(plan, kind, shape, name),
     }
 }
 
-fn plain_type(kind: &str, shape: &Value, name: &str) -> String {
+fn plain_type(plan: &Plan, kind: &str, shape: &Value, name: &str) -> String {
     match kind {
-        "string" if shape["enum"].is_array() => names::type_name(name),
+        "string" if shape["enum"].is_array() => plan.type_name(name),
         "string" => "::std::string::String".into(),
         "blob" => "shape::Bytes".into(),
         "boolean" => "bool".into(),
