@@ -22,15 +22,16 @@ def form_request(server, body, service="sqs", headers=None):
 def exchange(server, data: bytes, close_sending=False) -> bytes:
     """Sends `data` on a connection of its own and returns all that comes until the server closes it."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(data)
-        if close_sending:
-            connection.shutdown(socket.SHUT_WR)
         answer = b""
         try:
+            connection.sendall(data)
+            if close_sending:
+                connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(65536):
                 answer += piece
-        except ConnectionResetError:
-            pass
+        except OSError as error:
+            # Whoever is told to go away in the middle of a sentence may not hear the reason.
+            assert not isinstance(error, TimeoutError), "the server keeps the connection and says nothing"
         return answer
 
 
