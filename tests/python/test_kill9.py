@@ -70,11 +70,13 @@ def brief(value):
 
 
 class Objects:
-    """One S3 writer: puts, overwrites, copies and deletes under a prefix of its own."""
+    """One S3 writer: puts, overwrites, copies, uploads in parts and deletes under a prefix of its own."""
 
     def __init__(self, server, name, rng):
         self.s3, self.prefix, self.rng = server.s3, f"{name}//", rng
         self.model, self.touched = Model(), set()
+        # Uploads that wait for their completion: key, upload id, ETag of the only part, body.
+        self.uploads = []
 
     def step(self):
         rng, s3, live = self.rng, self.s3, self.model.live()
@@ -94,12 +96,33 @@ class Objects:
             changes = {key: self.model.known[source]}
             if source != key:
                 self.model.attempt(changes, lambda: s3.copy_object(Bucket="bucket", Key=key, CopySource=copy))
+        elif action < 0.4:
+            self.begin_upload(key)
+        elif self.uploads and action < 0.5:
+            self.complete_upload()
         else:
             size = rng.choice([0, 1, 100, 100, 4096, 5000, 70_000, rng.randrange(1_500_000)])
             body = rng.randbytes(size)
             self.model.attempt({key: body}, lambda: s3.put_object(Bucket="bucket", Key=key, Body=body))
 
+    def begin_upload(self, key):
+        body = self.rng.randbytes(self.rng.choice([10, 5000, 100_000]))
+        upload = self.s3.create_multipart_upload(Bucket="bucket", Key=key)["UploadId"]
+        part = {"Bucket": "bucket", "Key": key, "UploadId": upload, "PartNumber": 1, "Body": body}
+        self.uploads.append((key, upload, self.s3.upload_part(**part)["ETag"], body))
+
+    def complete_upload(self):
+        key, upload, etag, body = self.uploads.pop(self.rng.randrange(len(self.uploads)))
+        self.touched.add(key)
+        parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+        complete = {"Bucket": "bucket", "Key": key, "UploadId": upload, "MultipartUpload": parts}
+        self.model.attempt({key: body}, lambda: self.s3.complete_multipart_upload(**complete))
+
     def check(self, where, thorough):
+        for key, upload, etag, body in self.uploads:
+            parts = self.s3.list_parts(Bucket="bucket", Key=key, UploadId=upload).get("Parts", [])
+            held = [(part["PartNumber"], part["ETag"], part["Size"]) for part in parts]
+            assert held == [(1, etag, len(body))], f"{where}: the upload of {key} holds {held}"
         listed = {}
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket="bucket", Prefix=self.prefix):
             listed |= {entry["Key"]: entry["Size"] for entry in page.get("Contents", [])}
