@@ -20,6 +20,7 @@
 //! assert_eq!(QUEUES.get(&store.view(), &("orders".to_string(),)).unwrap(), Some(7));
 //! ```
 
+mod bulk;
 pub mod disk;
 mod error;
 mod key;

@@ -40,7 +40,7 @@ pub trait Read {
 }
 
 /// One entry: key and value behind one pointer. Orders by its key alone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry(ThinArc<u32, u8>);
 
 /// Larger entries are built in a buffer that is given back, so that one large value does not stay reserved for good.
@@ -220,11 +220,6 @@ impl Root {
         self.spaces
             .get_mut(&space)
             .map_or_else(Vec::new, |entries| entries.delete_prefix(prefix))
-    }
-
-    /// Empties every key space.
-    pub(crate) fn clear(&mut self) {
-        self.spaces.clear();
     }
 }
 

@@ -27,9 +27,10 @@
 use super::record::{self, CODEC_MESSAGEPACK, HEADER_BYTES, Header, Kind, Link, Seed};
 use super::segment::{self, BLOCK_BYTES, Block, Cut, VERSION_MAJOR, file_name, sequence_of};
 use super::window::Window;
+use crate::bulk::Bulk;
 use crate::disk::{Access, Disk, File, read_full};
 use crate::error::Error;
-use crate::root::{Entry, Root};
+use crate::root::Root;
 use crate::store::{Lsn, Recovery, Torn};
 use crate::wire::{self, Effect};
 use std::collections::{BTreeMap, VecDeque};
@@ -367,7 +368,7 @@ impl Scan<'_> {
 /// The state as far as it is replayed, and how the log ended.
 struct Replay<'a> {
     ephemeral: &'a [u32],
-    root: Root,
+    state: Bulk,
     records: u64,
     bytes: u64,
     position: Cut,
@@ -381,7 +382,7 @@ impl<'a> Replay<'a> {
     fn new(ephemeral: &'a [u32]) -> Replay<'a> {
         Replay {
             ephemeral,
-            root: Root::default(),
+            state: Bulk::default(),
             records: 0,
             bytes: 0,
             position: Cut::default(),
@@ -426,7 +427,6 @@ impl<'a> Replay<'a> {
                 bytes: used - offset,
             });
         }
-        self.lsn = scan.end.link.lsn;
         if scan.end == segment.start() {
             // Case O.
             self.position = segment.header.predecessor;
@@ -461,18 +461,20 @@ impl<'a> Replay<'a> {
         }
         self.records += 1;
         self.bytes += header.record_bytes() as u64;
-        let (root, ephemeral) = (&mut self.root, self.ephemeral);
-        wire::decode(payload, |effect| apply(root, ephemeral, effect))
+        let (state, ephemeral) = (&mut self.state, self.ephemeral);
+        wire::decode(payload, |effect| apply(state, ephemeral, effect))
             .map_err(|error| corrupt(&segment.path, 0, header.lsn, &error.to_string()))?;
-        root.lsn = header.lsn;
+        self.lsn = header.lsn;
         Ok(())
     }
 
     fn found(self, files: &Files, last: Option<&Segment>) -> Found {
         let used = files.segments.keys().next_back().copied().unwrap_or(0);
         let epochs = files.segments.values().map(|segment| segment.header.epoch);
+        let mut root = self.state.finish();
+        root.lsn = self.lsn;
         Found {
-            root: self.root,
+            root,
             ids: last.map(|last| (last.header.store, last.header.branch)),
             position: self.position,
             carry: self.carry,
@@ -492,17 +494,15 @@ impl<'a> Replay<'a> {
     }
 }
 
-fn apply(root: &mut Root, ephemeral: &[u32], effect: Effect<'_>) {
+fn apply(state: &mut Bulk, ephemeral: &[u32], effect: Effect<'_>) {
     let durable = |space: &u32| ephemeral.binary_search(space).is_err();
     match effect {
-        Effect::Put { space, key, value } if durable(&space) => {
-            drop(root.put(space, Entry::new(key, value)))
-        }
-        Effect::Delete { space, key } if durable(&space) => drop(root.delete(space, key)),
+        Effect::Put { space, key, value } if durable(&space) => state.put(space, key, value),
+        Effect::Delete { space, key } if durable(&space) => state.delete(space, key),
         Effect::DeletePrefix { space, prefix } if durable(&space) => {
-            drop(root.delete_prefix(space, prefix))
+            state.delete_prefix(space, prefix)
         }
-        Effect::Clear => root.clear(),
+        Effect::Clear => state.clear(),
         Effect::Put { .. } | Effect::Delete { .. } | Effect::DeletePrefix { .. } => {}
     }
 }
