@@ -209,31 +209,32 @@ impl<'t> Ledger<'t> {
 
     /// Removes messages that are older than the queue keeps them, `limit` at most. `false`: there are more.
     pub(crate) fn sweep(&mut self, limit: usize, fifo: bool) -> Result<bool> {
+        let horizon_ms = self.now - self.retention_ms;
         for _ in 0..limit {
-            let Some((number, message)) = self.oldest()? else {
-                return Ok(true);
-            };
-            if !self.is_expired(&message) {
-                self.counters.oldest_ms = message.sent_ms;
+            if !is_stale(&self.counters, horizon_ms) {
                 return Ok(true);
             }
-            self.remove_any(number, &message, fifo)?;
+            let oldest = self.oldest()?;
+            self.counters.oldest_ms = oldest
+                .as_ref()
+                .map_or(self.now, |(_, message)| message.sent_ms);
+            if let Some((number, message)) = oldest.filter(|(_, message)| self.is_expired(message))
+            {
+                self.remove_any(number, &message, fifo)?;
+            }
         }
-        Ok(!is_stale(&self.counters, self.now - self.retention_ms))
+        Ok(!is_stale(&self.counters, horizon_ms))
     }
 
-    /// The message that was sent first, if it may have to go.
+    /// The message that was sent first: the one with the lowest number, unless an older one came from another queue.
     fn oldest(&self) -> Result<Option<(Number, MessageRow)>> {
-        if !is_stale(&self.counters, self.now - self.retention_ms) {
-            return Ok(None);
-        }
+        let first = MESSAGES.scan(self.txn, &(self.queue,)).next().transpose()?;
+        let first = first.map(|((_, number), message)| (number, message));
         let aged = AGED.scan(self.txn, &(self.queue,)).next().transpose()?;
         let aged = match aged {
             Some(((_, _, number), ())) => self.message(number)?.map(|message| (number, message)),
             None => None,
         };
-        let first = MESSAGES.scan(self.txn, &(self.queue,)).next().transpose()?;
-        let first = first.map(|((_, number), message)| (number, message));
         Ok([aged, first]
             .into_iter()
             .flatten()

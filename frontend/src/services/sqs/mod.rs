@@ -9,6 +9,8 @@
 
 mod attributes;
 mod batch;
+#[cfg(test)]
+mod chaos;
 mod digest;
 mod error;
 mod fifo;

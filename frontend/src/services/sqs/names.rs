@@ -19,7 +19,7 @@ impl Location {
     /// ```text
     /// http://host/<account>/<name>
     /// http://host/queue/<region>/<account>/<name>
-    /// http://host/<name>, and a bare name: the caller's account
+    /// http://host/queue/<name>, http://host/<name>, and a bare name: the caller's account
     /// ```
     ///
     /// Hosts that name a region (`sqs.eu-west-1.amazonaws.com`, `eu-west-1.queue.localhost.localstack.cloud`) say
@@ -34,8 +34,8 @@ impl Location {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let (region, account, name) = match parts[..] {
             ["queue", region, account, name] => (Some(region), Some(account), name),
+            ["queue", name] | [name] => (region_of_host(host), None, name),
             [account, name] => (region_of_host(host), Some(account), name),
-            [name] => (region_of_host(host), None, name),
             _ => return Err(invalid()),
         };
         if !is_name(name) || account.is_some_and(|account| !is_account(account)) {
@@ -192,6 +192,7 @@ mod tests {
         );
         check("/000000000000/jobs", None, account, "jobs");
         check("http://localhost:4566/jobs", None, None, "jobs");
+        check("http://localhost:4566/queue/jobs", None, None, "jobs");
         check("jobs", None, None, "jobs");
     }
 

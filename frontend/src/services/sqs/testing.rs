@@ -1,7 +1,7 @@
 //! SQS on a store in memory, with a clock that only tests move.
 
 use super::digest;
-use crate::call::{Call, DEFAULT_ACCOUNT, Identity, World};
+use crate::call::{Call, DEFAULT_ACCOUNT, World};
 use crate::clock::{Clock, Sleep};
 use crate::failure::Failure;
 use crate::ids::SystemRandom;
@@ -48,7 +48,6 @@ impl Sqs {
             store: Store::ephemeral(Options::default()),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom::new()),
-            services: vec!["sqs"],
             object_bytes_max: 0,
             closing,
             scratch: Default::default(),
@@ -58,7 +57,6 @@ impl Sqs {
             operation: "sqs.Test".into(),
             account: DEFAULT_ACCOUNT.into(),
             region: "us-east-1".into(),
-            identity: Identity::default(),
             protocol: Protocol::Json10,
             path: "/".into(),
             headers: Arc::default(),

@@ -552,7 +552,7 @@ fn set(sqs: &Sqs, url: &str, name: &str, value: &str) {
         .expect("is a valid change");
 }
 
-fn entries(sqs: &Sqs, space: Space) -> usize {
+pub(super) fn entries(sqs: &Sqs, space: Space) -> usize {
     sqs.call
         .view()
         .range(space, Bound::Unbounded, Bound::Unbounded)
