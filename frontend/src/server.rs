@@ -7,7 +7,6 @@
 
 use std::{
     convert::Infallible,
-    future::Future,
     io::{self, Write as _},
     net::{SocketAddr, TcpListener},
     panic::AssertUnwindSafe,
@@ -168,23 +167,21 @@ fn announce(emulator: &Emulator) -> io::Result<()> {
 }
 
 /// Answers one request. A bug that panics costs that request, not the server.
-fn answer(
+async fn answer(
     emulator: Arc<Emulator>,
     request: hyper::Request<Incoming>,
-) -> impl Future<Output = Result<Response, Infallible>> {
-    async move {
-        let answered = AssertUnwindSafe(protocol::handle(&emulator, request))
-            .catch_unwind()
-            .await;
-        Ok(answered.unwrap_or_else(|_| {
-            emulator
-                .log
-                .line(Level::Error, format_args!("msg=\"a request panicked\""));
-            let mut response = Response::new(Vec::new().into());
-            *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        }))
-    }
+) -> Result<Response, Infallible> {
+    let answered = AssertUnwindSafe(protocol::handle(&emulator, request))
+        .catch_unwind()
+        .await;
+    Ok(answered.unwrap_or_else(|_| {
+        emulator
+            .log
+            .line(Level::Error, format_args!("msg=\"a request panicked\""));
+        let mut response = Response::new(Vec::new().into());
+        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    }))
 }
 
 /// Writes the close record, so that the next start knows that nothing is missing.

@@ -25,6 +25,14 @@ pub(crate) enum Running {
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
 }
 
+/// A handler that reads, from a view.
+type Reader<O, E> =
+    fn(&Call, &View, <O as Operation>::Input) -> Result<<O as Operation>::Output, E>;
+
+/// A handler that is one transaction.
+type Writer<O, E> =
+    fn(&Call, &mut Txn, <O as Operation>::Input) -> Result<<O as Operation>::Output, E>;
+
 type Handler = Box<dyn Fn(Call, Decode<'_>) -> Result<Running, Failure> + Send + Sync>;
 
 /// What a service's inputs must satisfy before its handlers see them, given the
@@ -91,7 +99,7 @@ impl Service {
     /// An operation that only reads, from the last published state.
     pub(crate) fn read<O: Operation, E: Into<Failure> + Send + 'static>(
         self,
-        handler: fn(&Call, &View, O::Input) -> Result<O::Output, E>,
+        handler: Reader<O, E>,
     ) -> Self {
         self.on::<O>(move |call, input| {
             Running::Done(answer::<O, E>(handler(&call, &call.view(), input)))
@@ -101,7 +109,7 @@ impl Service {
     /// An operation that is one transaction.
     pub(crate) fn write<O: Operation, E: Into<Failure> + Send + 'static>(
         self,
-        handler: fn(&Call, &mut Txn, O::Input) -> Result<O::Output, E>,
+        handler: Writer<O, E>,
     ) -> Self {
         self.on::<O>(move |call, input| {
             Running::Later(Box::pin(async move {

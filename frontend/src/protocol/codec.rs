@@ -143,7 +143,12 @@ fn unbound(error: BindError) -> Failure {
         BindError::Value {
             name, text, wanted, ..
         } => {
-            let message = format!("Provided {name} not {wanted} or within range");
+            let message = match wanted {
+                "an integer" | "a long integer" => {
+                    format!("Provided {name} not an integer or within integer range")
+                }
+                _ => format!("Invalid value for {name}"),
+            };
             Failure::sender("InvalidArgument", 400, message)
                 .with("ArgumentName", name)
                 .with("ArgumentValue", text)

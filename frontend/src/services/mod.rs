@@ -12,5 +12,10 @@ pub(crate) const NAMES: &[&str] = &["dynamodb", "s3", "sqs", "sts"];
 
 /// All services with their handlers.
 pub(crate) fn all() -> Vec<Service> {
-    vec![dynamodb::service(), s3::service(), sqs::service(), sts::service()]
+    vec![
+        dynamodb::service(),
+        s3::service(),
+        sqs::service(),
+        sts::service(),
+    ]
 }
