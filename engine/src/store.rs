@@ -13,6 +13,7 @@ use crate::txn::{Logged, Txn};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use std::{env, fmt, process};
 
 /// A transaction's number: its place in the log. The first is 1; 0 is the empty state.
@@ -51,7 +52,12 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// How large a segment file gets; the first ones are smaller.
     pub segment_bytes: u64,
-    /// Makes runs repeat: salts and ids come from here instead of the system's randomness.
+    /// How long after a write its sync starts, at [`Durability::Process`].
+    pub sync_delay: Duration,
+    /// How long after the last write the log notes that all of it is synced.
+    pub mark_delay: Duration,
+    /// Makes runs repeat: salts and ids come from here instead of the system's randomness, and all disk operations are
+    /// done by one thread.
     pub seed: Option<u64>,
     /// Who holds the directory, for the message that another process gets.
     pub owner: String,
@@ -64,6 +70,9 @@ impl Default for Options {
             ephemeral_spaces: Vec::new(),
             queue_bytes_max: 8 << 20,
             segment_bytes: 64 << 20,
+            // So that it is done within 100 ms.
+            sync_delay: Duration::from_millis(80),
+            mark_delay: Duration::from_millis(20),
             seed: None,
             owner: owner(),
         }
@@ -243,6 +252,7 @@ impl Store {
             position: found.position,
             carry: found.carry,
             carried: recovery.lsn,
+            clean: recovery.clean,
         };
         let mut writer = Writer::new(start, spares, salts);
         writer.segments = found.segments;
@@ -253,13 +263,7 @@ impl Store {
             Err(failure) => return Err(failure.into()),
         }
         let shared = Arc::new(Shared::new(found.root, &options, logged, &log_directory));
-        let driver = Driver::new(
-            shared.clone(),
-            writer,
-            options.durability,
-            log_directory,
-            lock,
-        );
+        let driver = Driver::new(shared.clone(), writer, &options, log_directory, lock);
         Ok((
             Store {
                 shared,

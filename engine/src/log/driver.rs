@@ -7,20 +7,13 @@ use super::writer::Writer;
 use crate::disk::Lock;
 use crate::error::Failure;
 use crate::sequencer::{LogStatus, Shared, Task, Work};
-use crate::store::{Durability, Lsn};
+use crate::store::{Durability, Lsn, Options};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
-
-/// At [`Durability::Process`], a sync starts this long after the first write that it covers, so that it is done within
-/// 100 ms.
-const SYNC_AFTER: Duration = Duration::from_millis(80);
-
-/// After this long without a write, the log says that all of it is synced.
-const MARK_AFTER: Duration = Duration::from_millis(20);
+use std::time::Instant;
 
 /// When a [`Driver`] wants to be called again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +30,7 @@ pub enum Next {
 pub struct Driver {
     shared: Arc<Shared>,
     writer: Writer,
-    durability: Durability,
+    options: Options,
     directory: PathBuf,
     lock: Option<Box<dyn Lock>>,
     /// When the oldest write that isn't synced was made.
@@ -55,14 +48,14 @@ impl Driver {
     pub(crate) fn new(
         shared: Arc<Shared>,
         writer: Writer,
-        durability: Durability,
+        options: &Options,
         directory: PathBuf,
         lock: Box<dyn Lock>,
     ) -> Driver {
         Driver {
             shared,
             writer,
-            durability,
+            options: options.clone(),
             directory,
             lock: Some(lock),
             unsynced_since: None,
@@ -117,7 +110,7 @@ impl Driver {
             return Ok(());
         }
         self.writer.append(batch)?;
-        if self.durability == Durability::Power {
+        if self.options.durability == Durability::Power {
             self.writer.sync_appended()?;
         }
         Ok(())
@@ -186,18 +179,19 @@ impl Driver {
     }
 
     fn sync_due(&self) -> Option<Instant> {
-        let wanted =
-            self.durability == Durability::Process && self.syncing.is_none() && !self.poisoned;
+        let wanted = self.options.durability == Durability::Process
+            && self.syncing.is_none()
+            && !self.poisoned;
         self.unsynced_since
             .filter(|_| wanted)
-            .map(|since| since + SYNC_AFTER)
+            .and_then(|since| since.checked_add(self.options.sync_delay))
     }
 
     fn mark_due(&self) -> Option<Instant> {
         let wanted = !self.marked && !self.poisoned && !self.writer.needs_sync();
         self.last_write
             .filter(|_| wanted)
-            .map(|last| last + MARK_AFTER)
+            .and_then(|last| last.checked_add(self.options.mark_delay))
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -242,11 +236,14 @@ impl Driver {
 
     /// A thread around it.
     pub(crate) fn spawn(mut self) -> Result<JoinHandle<()>, io::Error> {
-        self.threaded = true;
-        let shared = self.shared.clone();
-        self.writer
-            .spares
-            .in_background(Arc::new(move || shared.nudge()));
+        // A run that is to repeat does one thing after the other.
+        if self.options.seed.is_none() {
+            self.threaded = true;
+            let shared = self.shared.clone();
+            self.writer
+                .spares
+                .in_background(Arc::new(move || shared.nudge()));
+        }
         thread::Builder::new()
             .name("cumulog-log".into())
             .spawn(move || self.run())

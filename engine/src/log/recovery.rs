@@ -222,7 +222,7 @@ impl Segment {
     fn scan(&self, from: Cut, limit: u64) -> Scan<'_> {
         Scan {
             segment: self,
-            window: Window::new(&*self.file),
+            window: Window::new(&*self.file, self.bytes),
             seed: Seed::new(self.header.salt),
             end: from,
             limit,

@@ -9,15 +9,18 @@ const BYTES: usize = 1 << 20;
 /// A part of a file in memory.
 pub(crate) struct Window<'a> {
     file: &'a dyn File,
+    /// The file's length.
+    bytes: u64,
     buffer: Vec<u8>,
     filled: usize,
     start: u64,
 }
 
 impl<'a> Window<'a> {
-    pub(crate) fn new(file: &'a dyn File) -> Window<'a> {
+    pub(crate) fn new(file: &'a dyn File, bytes: u64) -> Window<'a> {
         Window {
             file,
+            bytes,
             buffer: Vec::new(),
             filled: 0,
             start: 0,
@@ -32,8 +35,11 @@ impl<'a> Window<'a> {
         if let Some(skip) = skip.filter(|skip| skip + bytes <= self.filled) {
             return Ok(&self.buffer[skip..self.filled]);
         }
-        self.buffer
-            .resize(self.buffer.len().max(bytes).max(BYTES), 0);
+        let left = usize::try_from(self.bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = bytes.max(BYTES).min(left);
+        if self.buffer.len() < wanted {
+            self.buffer = vec![0; wanted];
+        }
         self.filled = read_full(self.file, &mut self.buffer, offset)?;
         self.start = offset;
         Ok(&self.buffer[..self.filled])

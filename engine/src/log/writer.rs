@@ -27,6 +27,8 @@ pub(crate) struct Start {
     /// What lies past it, as an unframed batch: goes into the next segment before anything else.
     pub(crate) carry: Vec<u8>,
     pub(crate) carried: Lsn,
+    /// Does the log end with a close record, or is it empty?
+    pub(crate) clean: bool,
 }
 
 /// The segment that is written now.
@@ -61,6 +63,7 @@ pub(crate) struct Writer {
     synced: Lsn,
     carry: Vec<u8>,
     carried: Lsn,
+    clean: bool,
     pub(crate) spares: Spares,
     salt: Salts,
     /// Did bytes of the batch reach a file?
@@ -80,6 +83,7 @@ impl Writer {
             synced: start.position.link.lsn,
             carry: start.carry,
             carried: start.carried,
+            clean: start.clean,
             spares,
             salt,
             touched: false,
@@ -219,7 +223,7 @@ impl Writer {
     /// what to tell those whose transactions were in the batch.
     fn cut_off(&mut self, failure: Failure) -> Failure {
         self.appendable = false;
-        match self.begin_segment(0) {
+        match self.begin_segment(0).and_then(|()| self.confirm_cut()) {
             Ok(()) => failure,
             Err(Fault::Poisoned(path)) => Failure::Poisoned { path },
             Err(Fault::Refused(_)) => match failure {
@@ -231,6 +235,13 @@ impl Writer {
                 other => other,
             },
         }
+    }
+
+    /// A record in the new segment: should its header rot, that is damage, and not a header that was never written, which
+    /// would give the old segment back what was cut off.
+    fn confirm_cut(&mut self) -> Result<(), Fault> {
+        self.write_control(Kind::DurableMark)?;
+        self.sync()
     }
 
     /// Opens the next segment, with room for a record of `first` bytes. On refusal the log is as it was.
@@ -335,11 +346,12 @@ impl Writer {
         }
     }
 
-    /// Syncs, and says in the log that it was closed, if this opening wrote to it at all.
+    /// Syncs, and says in the log that it was closed, unless it says so already.
     pub(crate) fn close(&mut self) -> Result<(), Failure> {
         self.settle()?;
         self.sync().map_err(Fault::failure)?;
-        if self.segment.is_some() && !self.appendable {
+        let unfinished = self.segment.is_some() && !self.appendable;
+        if unfinished || (self.segment.is_none() && !self.clean) {
             self.begin_segment(0).map_err(Fault::failure)?;
         }
         self.write_control(Kind::Close).map_err(Fault::failure)?;

@@ -595,6 +595,50 @@ fn opening_and_closing_without_a_write_leaves_the_log_alone() {
 }
 
 #[test]
+fn a_close_says_so_even_if_this_run_wrote_nothing() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    lab.put("a", b"1").expect("there is a disk");
+    lab.pass(Duration::from_secs(1));
+    let disk = disk.restart(Crash::Process(255), Faults::default());
+    let lab = Lab::open(&disk);
+    assert!(!lab.recovery.clean);
+    lab.close();
+    assert!(Lab::open(&disk).recovery.clean);
+}
+
+#[test]
+fn a_cut_stays_or_is_damage_when_its_header_rots() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    lab.put("a", b"1").expect("there is a disk");
+    let number = disk.trace().len() as u64;
+    // The write is done, and reported as failed.
+    let errors = [(number - 1, Fault::Short(48)), (number, Fault::Io)].into();
+    let faults = Faults {
+        errors,
+        ..Faults::default()
+    };
+    let disk = Simulated::new(faults);
+    let mut lab = Lab::open(&disk);
+    lab.put("a", b"1").expect("there is a disk");
+    let (first, second) = (lab.queue("b", b"2"), lab.queue("c", b"3"));
+    lab.settle();
+    assert!(first.wait().is_err() && second.wait().is_err());
+    let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
+    assert_eq!(
+        Lab::open(&disk.restart(Crash::Process(255), Faults::default())).keys(),
+        "a"
+    );
+    disk.flip(Path::new("data/log/000000000002.log"), 500)
+        .expect("it is there");
+    assert!(matches!(
+        Lab::try_open(&disk, options(Durability::Power)),
+        Err(Error::Corrupt { .. })
+    ));
+}
+
+#[test]
 fn concurrent_commits_are_serial_and_all_there_afterwards() {
     for durability in [Durability::None, Durability::Process, Durability::Power] {
         let directory = tempfile::tempdir().expect("there is a disk");
