@@ -6,7 +6,12 @@ use crate::emulator::Emulator;
 async fn work_in_progress_survives_a_kill() {
     let mut emulator = Emulator::start();
     let client = emulator.sqs();
-    client.create_queue().queue_name("queue").send().await.unwrap();
+    client
+        .create_queue()
+        .queue_name("queue")
+        .send()
+        .await
+        .unwrap();
     let url = |client: &aws_sdk_sqs::Client| client.get_queue_url().queue_name("queue").send();
     let queue = url(&client).await.unwrap().queue_url.unwrap();
     for body in ["one", "two"] {
