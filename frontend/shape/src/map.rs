@@ -111,28 +111,28 @@ impl<T> Map<T> {
 
     /// Drops all but the last entry of each key; it takes the place of the first.
     pub(crate) fn remove_doubles(&mut self) {
-        if self.0.len() < 2 {
-            return;
+        /// Up to here comparing all pairs costs less than sorting.
+        const SMALL: usize = 16;
+        let is_double = |i: usize| self.0[..i].iter().any(|(key, _)| *key == self.0[i].0);
+        if self.0.len() > SMALL || (1..self.0.len()).any(is_double) {
+            self.sort_out_doubles();
         }
+    }
+
+    fn sort_out_doubles(&mut self) {
         let mut order: Vec<usize> = (0..self.0.len()).collect();
-        order.sort_by(|&a, &b| self.0[a].0.cmp(&self.0[b].0).then(a.cmp(&b)));
-        let mut doubles: Vec<usize> = Vec::new();
+        // Stable, so equal keys stay in their order.
+        order.sort_by(|&a, &b| self.0[a].0.cmp(&self.0[b].0));
+        let mut doubled = vec![false; self.0.len()];
         for pair in order.windows(2).rev() {
             // The later one moves forward along its run of equals, so the first place ends with the last value.
             if self.0[pair[0]].0 == self.0[pair[1]].0 {
                 self.0.swap(pair[0], pair[1]);
-                doubles.push(pair[1]);
+                doubled[pair[1]] = true;
             }
         }
-        if doubles.is_empty() {
-            return;
-        }
-        doubles.sort_unstable();
-        let mut index = 0;
-        self.0.retain(|_| {
-            index += 1;
-            doubles.binary_search(&(index - 1)).is_err()
-        });
+        let mut doubled = doubled.into_iter();
+        self.0.retain(|_| doubled.next() == Some(false));
     }
 }
 
@@ -165,6 +165,15 @@ impl<T> IntoIterator for Map<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_entries_lose_their_doubles_too() {
+        let map: Map<usize> = (0..100).map(|i| ((i % 40).to_string(), i)).collect();
+        let expected: Vec<_> = (0..40)
+            .map(|i| (i.to_string(), if i < 20 { i + 80 } else { i + 40 }))
+            .collect();
+        assert_eq!(map.into_iter().collect::<Vec<_>>(), expected);
+    }
 
     #[test]
     fn the_last_of_doubles_wins_in_the_first_place() {

@@ -28,10 +28,11 @@ pub fn write_map(fields: &[(&str, &str)], from: Option<&dyn Struct>, out: &mut V
 
 /// The members that are present and travel in the body, with their names there.
 fn members(from: &dyn Struct) -> impl Iterator<Item = (&'static str, View<'_>)> {
-    let members = from.schema().members.iter().enumerate();
-    members
-        .filter(|(_, member)| member.location == Location::Body)
-        .map(|(i, member)| (member.wire, from.get(i)))
+    let members = from.schema().members;
+    let candidates = from.active().map_or(0..members.len(), |i| i..i + 1);
+    candidates
+        .filter(|&i| members[i].location == Location::Body)
+        .map(|i| (members[i].wire, from.get(i)))
         .filter(|(_, view)| !matches!(view, View::None | View::Stream(_)))
 }
 

@@ -67,18 +67,26 @@ struct Checker<'c> {
 
 impl Checker<'_> {
     fn structure(&mut self, value: &dyn Struct, path: &Path<'_>, hidden: bool) {
+        let hidden = hidden || value.schema().sensitive;
+        match value.active() {
+            Some(i) => self.member(value, i, path, hidden),
+            None => {
+                (0..value.schema().members.len()).for_each(|i| self.member(value, i, path, hidden))
+            }
+        }
+    }
+
+    fn member(&mut self, value: &dyn Struct, i: usize, path: &Path<'_>, hidden: bool) {
         let schema = value.schema();
-        let hidden = hidden || schema.sensitive;
-        for (i, member) in schema.members.iter().enumerate() {
-            if self.findings.len() == FINDINGS_MAX || (self.dialect.skip)(schema, member) {
-                continue;
-            }
-            let path = path.member(member);
-            if member.required && self.missing.contains(&path) {
-                self.find("Value null", &path, NOT_NULL);
-            } else {
-                self.value(value.get(i), member.shape, &path, hidden);
-            }
+        let member = &schema.members[i];
+        if self.findings.len() == FINDINGS_MAX || (self.dialect.skip)(schema, member) {
+            return;
+        }
+        let path = path.member(member);
+        if member.required && self.missing.contains(&path) {
+            self.find("Value null", &path, NOT_NULL);
+        } else {
+            self.value(value.get(i), member.shape, &path, hidden);
         }
     }
 
