@@ -26,6 +26,8 @@ use cumulog_model::s3::{
 const PART_BYTES_MIN: u64 = 5 << 20;
 
 /// Makes an object of the parts that the client names, and drops the others.
+///
+/// A client that missed the answer may ask again: while the object is the one that the upload became, it is told so.
 pub(super) fn complete(
     call: &Call,
     txn: &mut Txn,
@@ -33,6 +35,35 @@ pub(super) fn complete(
 ) -> Result<CompleteMultipartUploadOutput, S3Error> {
     refuse_customer_key!(input);
     open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let object = OBJECTS.get(txn, &(input.bucket.clone(), input.key.clone()))?;
+    let row = match object.filter(|object| object.upload == input.upload_id) {
+        Some(completed) => completed,
+        None => assemble(call, txn, &input)?,
+    };
+    let location = format!(
+        "http://{}/{}/{}",
+        call.endpoint(),
+        input.bucket,
+        path_encoded(&input.key)
+    );
+    let mut output = CompleteMultipartUploadOutput {
+        location: Some(location),
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        e_tag: Some(row.quoted_etag()),
+        server_side_encryption: Some(ServerSideEncryption::Aes256),
+        ..Default::default()
+    };
+    set_checksum!(output, row.checksum);
+    Ok(output)
+}
+
+/// Puts the object together and in its place, and ends the upload.
+fn assemble(
+    call: &Call,
+    txn: &mut Txn,
+    input: &CompleteMultipartUploadInput,
+) -> Result<ObjectRow, S3Error> {
     let upload = open_upload(txn, &input.bucket, &input.key, &input.upload_id)?;
     let condition =
         WriteCondition::parse(input.if_match.as_deref(), input.if_none_match.as_deref())?;
@@ -40,42 +71,31 @@ pub(super) fn complete(
     let named = input
         .multipart_upload
         .as_ref()
-        .and_then(|upload| upload.parts.as_deref())
-        .unwrap_or_default();
+        .ok_or(S3Error::MalformedXml)?;
     let mut uploaded = parts(txn, &input.upload_id)?;
-    let chosen = choose(&input.upload_id, &upload, named, &mut uploaded)?;
-    let row = assembled(call, &upload, chosen)?;
-    if let Some(bytes) = input
-        .mpu_object_size
-        .filter(|bytes| u64::try_from(*bytes) != Ok(row.bytes))
-    {
-        return Err(S3Error::request(format!(
-            "The provided 'x-amz-mp-object-size' header value {bytes} does not match what was computed: {}",
-            row.bytes
-        )));
-    }
-    check_whole(&input, &row)?;
-    check_conflict(txn, &input, &condition, &upload)?;
+    let chosen = choose(
+        &input.upload_id,
+        &upload,
+        named.parts.as_deref().unwrap_or_default(),
+        &mut uploaded,
+    )?;
+    let row = ObjectRow {
+        upload: input.upload_id.clone(),
+        ..assembled(call, &upload, chosen)?
+    };
+    check_whole(input, &row)?;
+    check_conflict(txn, input, &condition, &upload)?;
     place(txn, &input.bucket, &input.key, &condition, &row)?;
     for (_, part) in uploaded {
         body::release(txn, &part.body)?;
     }
-    let mut output = CompleteMultipartUploadOutput {
-        location: Some(format!(
-            "http://{}/{}/{}",
-            call.endpoint(),
-            input.bucket,
-            path_encoded(&input.key)
-        )),
-        bucket: Some(input.bucket.clone()),
-        key: Some(input.key.clone()),
-        e_tag: Some(row.quoted_etag()),
-        server_side_encryption: Some(ServerSideEncryption::Aes256),
-        ..Default::default()
-    };
-    set_checksum!(output, row.checksum);
-    remove(txn, input.bucket, input.key, input.upload_id);
-    Ok(output)
+    remove(
+        txn,
+        input.bucket.clone(),
+        input.key.clone(),
+        input.upload_id.clone(),
+    );
+    Ok(row)
 }
 
 fn check_mode(upload: &UploadRow, given: Option<&ChecksumType>) -> Result<(), S3Error> {
@@ -97,7 +117,7 @@ fn choose(
     uploaded: &mut Vec<(u32, PartRow)>,
 ) -> Result<Vec<(u32, PartRow)>, S3Error> {
     if named.is_empty() {
-        return Err(S3Error::MalformedXml);
+        return Err(S3Error::request("You must specify at least one part"));
     }
     let numbers: Vec<i32> = named
         .iter()
@@ -208,6 +228,7 @@ fn assembled(
         tags: upload.tags.clone(),
         checksum: Some(checksum?),
         parts: parts.collect(),
+        upload: String::new(),
         body: chosen.into_iter().flat_map(|(_, part)| part.body).collect(),
     })
 }
@@ -256,8 +277,17 @@ fn joined(algorithm: Algorithm, chosen: &[(u32, PartRow)]) -> Result<ChecksumRow
     Ok(ChecksumRow::whole(&whole))
 }
 
-/// Holds the checksum that the client gives for the whole against the one computed.
+/// Holds the length and checksum that the client gives for the whole against those computed.
 fn check_whole(input: &CompleteMultipartUploadInput, row: &ObjectRow) -> Result<(), S3Error> {
+    let given = input
+        .mpu_object_size
+        .filter(|bytes| u64::try_from(*bytes) != Ok(row.bytes));
+    if let Some(bytes) = given {
+        return Err(S3Error::request(format!(
+            "The provided 'x-amz-mp-object-size' header value {bytes} does not match what was computed: {}",
+            row.bytes
+        )));
+    }
     let stored = row.checksum.as_ref();
     for (algorithm, value) in given_checksums!(input) {
         let Some(value) = value else {

@@ -182,5 +182,6 @@ fn copied(now: Timestamp, plan: &Plan, source: ObjectRow, digests: Digests) -> O
         },
         checksum: digests.checksum,
         parts: Vec::new(),
+        upload: String::new(),
     }
 }

@@ -133,9 +133,13 @@ pub(super) fn check_encryption(wanted: Option<&ServerSideEncryption>) -> Result<
     }
 }
 
-/// `aws-chunked` is framing and is not stored.
+/// `aws-chunked` is framing and is not stored; anything else is stored as it came.
 pub(super) fn stored_encoding(given: Option<String>) -> Option<String> {
-    given.as_deref().and_then(stored_content_encoding)
+    let given = given.filter(|codings| !codings.is_empty())?;
+    match given.to_ascii_lowercase().contains("aws-chunked") {
+        true => stored_content_encoding(&given),
+        false => Some(given),
+    }
 }
 
 pub(super) fn user_metadata(given: Option<Map<String>>) -> Result<Vec<(String, String)>, S3Error> {
@@ -229,6 +233,7 @@ pub(super) fn tags(header: Option<String>) -> Result<Vec<(String, String)>, S3Er
     if tags.len() > TAGS_MAX {
         return Err(S3Error::BadRequest("Object tags cannot be greater than 10"));
     }
+    tags.sort();
     Ok(tags)
 }
 
@@ -269,7 +274,7 @@ mod tests {
             assert_eq!(found, expected, "{header}");
         };
         check("", Some(&[]));
-        check("a=b&c=d", Some(&[("a", "b"), ("c", "d")]));
+        check("c=d&a=b", Some(&[("a", "b"), ("c", "d")]));
         check("a=&b", Some(&[("a", ""), ("b", "")]));
         check("a+b=%C3%A9", Some(&[("a b", "é")]));
         check("a=1&a=2", None);

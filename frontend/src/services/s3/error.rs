@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use cumulog_engine::RowError;
+use cumulog_shape::{Missing, Struct};
 
 /// Why S3 refuses a request. One variant per thing that a client can tell apart.
 #[derive(Debug)]
@@ -156,6 +157,15 @@ impl S3Error {
             header: name.into(),
             why: None,
         }
+    }
+}
+
+/// S3 checks values where it uses them, each in words of its own. What the router has not asked for already and is
+/// missing is missing in an XML document.
+pub(super) fn check_present(_: &dyn Struct, missing: &Missing) -> Result<(), Failure> {
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(S3Error::MalformedXml.into()),
     }
 }
 

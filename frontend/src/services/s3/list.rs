@@ -199,7 +199,8 @@ pub(super) fn list_objects(
         contents: Some(contents(page.items, encoded, Some(&call.account))),
         common_prefixes: Some(common_prefixes(&page.prefixes, encoded)),
         name: Some(input.bucket),
-        prefix: Some(encoded(&prefix)),
+        // Never encoded in this version, unlike everything else.
+        prefix: Some(prefix.clone()),
         delimiter: (!delimiter.is_empty()).then(|| encoded(&delimiter)),
         max_keys: i32::try_from(query.max).ok(),
         encoding_type: input.encoding_type,

@@ -51,6 +51,7 @@ pub(crate) fn service() -> Service {
         .spaces(SPACES)
         .request_ids(RequestIdStyle::Letters16)
         .internal_code("InternalError")
+        .validate(error::check_present)
         .recover(body::sweep)
         .write::<model::CreateBucket, _>(buckets::create_bucket)
         .read::<model::ListBuckets, _>(buckets::list_buckets)

@@ -9,18 +9,20 @@ use std::net::Ipv4Addr;
 pub(super) fn is_bucket_name(name: &str) -> bool {
     const PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
     const SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
-    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = name.as_bytes();
-    (3..=63).contains(&bytes.len())
-        && bytes
-            .iter()
-            .all(|byte| alphanumeric(*byte) || matches!(byte, b'.' | b'-'))
-        && bytes.first().copied().is_some_and(alphanumeric)
-        && bytes.last().copied().is_some_and(alphanumeric)
-        && !name.contains("..")
+    (3..=63).contains(&name.len())
+        && name.split('.').all(is_label)
         && name.parse::<Ipv4Addr>().is_err()
         && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         && !SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Whether a bucket name's part between dots is one of a host name.
+fn is_label(label: &str) -> bool {
+    let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = label.as_bytes();
+    bytes.iter().all(|byte| alphanumeric(byte) || *byte == b'-')
+        && bytes.first().is_some_and(alphanumeric)
+        && bytes.last().is_some_and(alphanumeric)
 }
 
 /// Refuses a key that no object may have.
@@ -140,6 +142,8 @@ mod tests {
             ".ab",
             "ab.",
             "a..b",
+            "a-.b",
+            "a.-b",
             "1.2.3.4",
             "a b",
             "ä-bucket",

@@ -78,6 +78,7 @@ fn whole_object(
         tags: draft.tags,
         checksum: received.checksum(algorithm).map(ChecksumRow::whole),
         parts: Vec::new(),
+        upload: String::new(),
     })
 }
 

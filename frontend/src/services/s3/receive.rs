@@ -58,7 +58,7 @@ impl Expected {
         algorithm: Option<&ChecksumAlgorithm>,
         given: Given<'_>,
     ) -> Result<Expected, S3Error> {
-        let bytes = body.length().ok_or(S3Error::MissingContentLength)?;
+        let bytes = announced_length(call, body)?;
         let bytes_max = call.world.object_bytes_max;
         if bytes > bytes_max {
             return Err(S3Error::EntityTooLarge { bytes, bytes_max });
@@ -91,6 +91,20 @@ impl Expected {
     pub(super) fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
     }
+}
+
+/// How long the body will be. S3 wants to know beforehand.
+fn announced_length(call: &Call, body: &ByteStream) -> Result<u64, S3Error> {
+    match body.length() {
+        Some(0) if !announces_length(call) => Err(S3Error::MissingContentLength),
+        Some(bytes) => Ok(bytes),
+        None => Err(S3Error::header("Transfer-Encoding")),
+    }
+}
+
+fn announces_length(call: &Call) -> bool {
+    let names = ["content-length", "x-amz-decoded-content-length"];
+    names.iter().any(|name| call.header(name).is_some())
 }
 
 /// The one checksum that headers may give.

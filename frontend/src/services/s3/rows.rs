@@ -74,6 +74,8 @@ pub(super) struct ObjectRow {
     pub(super) checksum: Option<ChecksumRow>,
     /// The parts of a multipart upload, in order; empty for an object that came whole.
     pub(super) parts: Vec<ObjectPart>,
+    /// The upload that was completed to this object; empty for an object that came whole.
+    pub(super) upload: String,
 }
 
 /// A part of an object, as it can be asked for by number.

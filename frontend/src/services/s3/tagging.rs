@@ -56,6 +56,7 @@ pub(super) fn put_object_tagging(
     if tags.len() > TAGS_MAX {
         return Err(S3Error::BadRequest("Object tags cannot be greater than 10"));
     }
+    tags.sort();
     set_tags(txn, &input.bucket, &input.key, tags)?;
     Ok(PutObjectTaggingOutput::default())
 }
