@@ -213,7 +213,7 @@ fn missing_members_are_null_and_nothing_else() {
     check_dynamodb::<CreateTableInput>(
         r#"{"TableName":"table","KeySchema":[{"KeyType":"HASH"}],"AttributeDefinitions":[{"AttributeName":"a","AttributeType":"X"}]}"#,
         &[
-            "Value 'X' at 'attributeDefinitions.1.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [S, N, B]",
+            "Value 'X' at 'attributeDefinitions.1.member.attributeType' failed to satisfy constraint: Member must satisfy enum value set: [B, N, S]",
             "Value null at 'keySchema.1.member.attributeName' failed to satisfy constraint: Member must not be null",
         ],
     );

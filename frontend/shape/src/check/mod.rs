@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 2 validation errors detected: Value 'X' at 'attributeDefinitions.1.member.attributeType' failed to satisfy constraint:
-//! Member must satisfy enum value set: [S, N, B]; Value null at 'keySchema' failed to satisfy constraint: Member must not
+//! Member must satisfy enum value set: [B, N, S]; Value null at 'keySchema' failed to satisfy constraint: Member must not
 //! be null
 //! ```
 //!
