@@ -119,6 +119,7 @@ class Cumulog:
         self.directory = Path(directory) if directory is not None else None
         self.arguments = [str(argument) for argument in arguments]
         self.durability = durability
+        self.wrapper = []  # a command that ends by running its arguments
         self.env = environment(**(env or {}))
         # Whoever restarts needs a port that stays; others take what the kernel gives.
         self.port = port if port is not None else (free_port() if directory is not None else 0)
@@ -128,7 +129,7 @@ class Cumulog:
     # Life and death.
 
     def command(self) -> list:
-        command = [binary(), "--port", str(self.port), *self.arguments]
+        command = [*self.wrapper, binary(), "--port", str(self.port), *self.arguments]
         if self.directory is not None:
             command += ["--data-dir", str(self.directory)]
         if self.durability is not None:

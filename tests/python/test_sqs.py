@@ -117,9 +117,7 @@ def test_queues_are_listed_in_pages(sqs, unique):
     urls = [sqs.create_queue(QueueName=f"{prefix}-{number}")["QueueUrl"] for number in range(5)]
     assert sqs.list_queues(QueueNamePrefix=prefix)["QueueUrls"] == urls
     assert "QueueUrls" not in sqs.list_queues(QueueNamePrefix=prefix + "-x")
-    pages = sqs.get_paginator("list_queues").paginate(
-        QueueNamePrefix=prefix, PaginationConfig={"PageSize": 2}
-    )
+    pages = sqs.get_paginator("list_queues").paginate(QueueNamePrefix=prefix, PaginationConfig={"PageSize": 2})
     assert [page["QueueUrls"] for page in pages] == [urls[:2], urls[2:4], urls[4:]]
 
 
@@ -180,9 +178,7 @@ def test_a_message_is_sent_received_and_deleted(sqs, queue):
         MessageAttributes=attributes,
         MessageSystemAttributes={"AWSTraceHeader": {"DataType": "String", "StringValue": trace}},
     )
-    received = sqs.receive_message(
-        QueueUrl=queue, MessageAttributeNames=["All"], MessageSystemAttributeNames=["All"]
-    )
+    received = sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"], MessageSystemAttributeNames=["All"])
     (message,) = received["Messages"]
     assert message["MessageId"] == sent["MessageId"]
     assert message["Body"] == "hello & <goodbye>\n\t\U0001f600"
@@ -207,9 +203,7 @@ def test_a_message_is_sent_received_and_deleted(sqs, queue):
     ],
 )
 def test_message_attributes_are_filtered(sqs, queue, names, expected):
-    attributes = {
-        name: {"DataType": "String", "StringValue": "x"} for name in ["Hello", "General", "Help.Me"]
-    }
+    attributes = {name: {"DataType": "String", "StringValue": "x"} for name in ["Hello", "General", "Help.Me"]}
     sqs.send_message(QueueUrl=queue, MessageBody="x", MessageAttributes=attributes)
     (message,) = sqs.receive_message(QueueUrl=queue, MessageAttributeNames=names)["Messages"]
     assert sorted(message.get("MessageAttributes", {})) == expected
@@ -250,7 +244,9 @@ def test_what_a_receive_may_not_ask(sqs, queue):
 
     for value in (0, 11):
         reason = "Must be between 1 and 10, if provided."
-        check(f"Value {value} for parameter MaxNumberOfMessages is invalid. Reason: {reason}", MaxNumberOfMessages=value)
+        check(
+            f"Value {value} for parameter MaxNumberOfMessages is invalid. Reason: {reason}", MaxNumberOfMessages=value
+        )
     for value in (-1, 21):
         reason = "Must be >= 0 and <= 20, if provided."
         check(f"Value {value} for parameter WaitTimeSeconds is invalid. Reason: {reason}", WaitTimeSeconds=value)
@@ -271,9 +267,7 @@ def test_visibility_can_be_changed(sqs, queue):
     sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=0)
     received = sqs.receive_message(QueueUrl=queue, AttributeNames=["ApproximateReceiveCount"])
     assert received["Messages"][0]["Attributes"] == {"ApproximateReceiveCount": "2"}
-    code, words = refused(
-        sqs.change_message_visibility, QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=1
-    )
+    code, words = refused(sqs.change_message_visibility, QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=1)
     assert code == "InvalidParameterValue"
     assert words.endswith("Reason: Message does not exist or is not available for visibility timeout change.")
 
@@ -458,9 +452,9 @@ def test_everything_survives_a_restart(durable):
     sqs.delete_message(QueueUrl=jobs, ReceiptHandle=dropped)
 
     def send():
-        return sqs.send_message(
-            QueueUrl=fifo, MessageBody="x", MessageGroupId="g", MessageDeduplicationId="d"
-        )["MessageId"]
+        return sqs.send_message(QueueUrl=fifo, MessageBody="x", MessageGroupId="g", MessageDeduplicationId="d")[
+            "MessageId"
+        ]
 
     sent = send()
 
