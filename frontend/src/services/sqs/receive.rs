@@ -13,11 +13,11 @@ use super::rows::{
     AttributeRow, AttributeValue, DUE, GROUPS_DUE, MessageRow, Number, StateRow, TimeMs,
 };
 use super::signals::Signals;
-use super::take::{self, TakenMessage};
+use super::take::{self, Taken, TakenMessage};
 use super::{fifo, undelivered::Undelivered};
 use crate::call::Call;
 use crate::failure::Failure;
-use cumulog_engine::Read;
+use cumulog_engine::{Read, View};
 use cumulog_model::sqs::{
     Message, MessageAttributeValue, ReceiveMessageInput, ReceiveMessageOutput,
 };
@@ -43,7 +43,7 @@ pub(super) struct Wish {
     pub(super) messages_max: usize,
     pub(super) visibility_ms: TimeMs,
     pub(super) attempt: Option<String>,
-    wait_ms: TimeMs,
+    pub(super) wait_ms: TimeMs,
     system_attributes: Vec<&'static str>,
     attributes: AttributeFilter,
 }
@@ -52,9 +52,10 @@ pub(super) async fn receive_message(
     call: Call,
     input: ReceiveMessageInput,
 ) -> std::result::Result<ReceiveMessageOutput, Failure> {
-    let queue = Queue::open(&call.view(), &call, &url_of(&call, &input.queue_url)?)?;
+    let view = call.view();
+    let queue = Queue::open(&view, &call, &url_of(&call, &input.queue_url)?)?;
     let wish = Wish::check(&queue, input)?;
-    let taken = poll(&call, &queue, &wish).await?;
+    let taken = poll(&call, view, &queue, &wish).await?;
     let messages: Vec<Message> = taken
         .into_iter()
         .map(|taken| answer(&queue, &wish, taken))
@@ -140,31 +141,41 @@ fn system_attributes<'a>(names: impl Iterator<Item = &'a str>) -> Result<Vec<&'s
 }
 
 /// Takes what is there; waits if there is nothing and the receive is willing to.
+///
+/// A waiter that was signalled looks again even if its time is over: the signal was for one waiter only.
 async fn poll(
     call: &Call,
+    view: View,
     queue: &Queue,
     wish: &Wish,
 ) -> std::result::Result<Vec<TakenMessage>, Failure> {
     let now = call.clock().now().0;
-    if wish.wait_ms == 0 {
-        return match look(call, &call.view(), queue, wish)? {
-            due_ms if due_ms <= now => take_now(call, queue, wish).await,
-            _ => Ok(Vec::new()),
-        };
+    // A repeated attempt may have messages that are in flight: it has to try.
+    if wish.attempt.is_some() || next_due_ms(&view, queue)? <= now {
+        let taken = take_now(call, queue, wish).await?;
+        if taken.is_over() {
+            return Ok(taken.messages);
+        }
+    }
+    drop(view);
+    let deadline_ms = now + wish.wait_ms;
+    if now >= deadline_ms {
+        return Ok(Vec::new());
     }
     let waiter = call.state::<Signals>().waiter(queue.id());
-    let deadline_ms = now + wish.wait_ms;
     loop {
         let mut signal = pin!(waiter.signal());
         signal.as_mut().enable();
         let epoch = waiter.epoch();
-        let due_ms = look(call, &call.view(), queue, wish)?;
+        let due_ms = look(call, queue)?;
         let now = call.clock().now().0;
         if due_ms <= now {
             let taken = take_now(call, queue, wish).await?;
-            if !taken.is_empty() {
-                return Ok(taken);
+            if taken.is_over() {
+                return Ok(taken.messages);
             }
+        } else if now >= deadline_ms {
+            return Ok(Vec::new());
         } else if waiter.sleeps_until(epoch, due_ms) {
             tokio::select! {
                 () = signal => {}
@@ -172,23 +183,20 @@ async fn poll(
                 () = call.closing() => return Ok(Vec::new()),
             }
         }
-        if call.clock().now().0 >= deadline_ms {
-            return Ok(Vec::new());
-        }
     }
 }
 
-/// From when on there is something to have.
-///
-/// A repeated attempt may have messages that are in flight, so it always has to try.
-fn look(call: &Call, read: &impl Read, queue: &Queue, wish: &Wish) -> Result<TimeMs> {
-    let current = Queue::find(read, &queue.account, &queue.region, &queue.name)?;
+/// From when on there is something to have, if the queue still exists.
+fn look(call: &Call, queue: &Queue) -> Result<TimeMs> {
+    let view = call.view();
+    let current = Queue::find(&view, &queue.account, &queue.region, &queue.name)?;
     if current.is_none_or(|current| current.id() != queue.id()) {
         return Err(SqsError::no_queue(call));
     }
-    if wish.attempt.is_some() {
-        return Ok(TimeMs::MIN);
-    }
+    next_due_ms(&view, queue)
+}
+
+fn next_due_ms(read: &impl Read, queue: &Queue) -> Result<TimeMs> {
     let prefix = (queue.id(),);
     let due_ms = if queue.settings().fifo {
         GROUPS_DUE
@@ -206,11 +214,7 @@ fn look(call: &Call, read: &impl Read, queue: &Queue, wish: &Wish) -> Result<Tim
 }
 
 /// Takes messages, again until there are some or none can be had.
-async fn take_now(
-    call: &Call,
-    queue: &Queue,
-    wish: &Wish,
-) -> std::result::Result<Vec<TakenMessage>, Failure> {
+async fn take_now(call: &Call, queue: &Queue, wish: &Wish) -> std::result::Result<Taken, Failure> {
     loop {
         let undelivered = Undelivered::new(call, queue);
         let taken = call.commit(|txn| {
@@ -221,7 +225,7 @@ async fn take_now(
         let taken = taken.await?;
         undelivered.delivered();
         if !taken.messages.is_empty() || !taken.unfinished {
-            return Ok(taken.messages);
+            return Ok(taken);
         }
     }
 }

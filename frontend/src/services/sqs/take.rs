@@ -21,6 +21,15 @@ pub(super) struct Taken {
     pub(super) messages: Vec<TakenMessage>,
     /// It stopped before it had looked at all that could be had.
     pub(super) unfinished: bool,
+    /// As many messages are in flight as may be.
+    full: bool,
+}
+
+impl Taken {
+    /// Nothing is gained by waiting: it has messages, or none may be taken now.
+    pub(super) fn is_over(&self) -> bool {
+        self.full || !self.messages.is_empty()
+    }
 }
 
 /// A message that is in flight now.
@@ -83,7 +92,16 @@ impl Taking<'_, '_> {
         {
             return self.repeat(attempt, messages);
         }
-        self.check_in_flight()?;
+        if self.is_crowded()? {
+            self.taken.full = true;
+            // Only a short poll of a standard queue is told.
+            let told = !fifo && self.wish.wait_ms == 0;
+            return if told {
+                Err(SqsError::OverLimit(IN_FLIGHT_MAX))
+            } else {
+                Ok(())
+            };
+        }
         if fifo {
             self.take_groups()?
         } else {
@@ -101,17 +119,15 @@ impl Taking<'_, '_> {
         Ok(())
     }
 
+    /// Are as many messages in flight as may be?
+    ///
     /// The counter of messages that were ever received bounds those in flight: mostly that is enough to know.
-    fn check_in_flight(&self) -> Result<()> {
+    fn is_crowded(&self) -> Result<bool> {
         if self.ledger.counters.received < IN_FLIGHT_MAX {
-            return Ok(());
+            return Ok(false);
         }
         let counts = ledger::counts(self.ledger.txn, self.ledger.queue, self.ledger.now)?;
-        if counts.in_flight < IN_FLIGHT_MAX {
-            Ok(())
-        } else {
-            Err(SqsError::OverLimit(IN_FLIGHT_MAX))
-        }
+        Ok(counts.in_flight >= IN_FLIGHT_MAX)
     }
 
     /// Answers what the same attempt took, under the same receipts; the visibility timeout starts anew.

@@ -434,6 +434,19 @@ async fn a_long_poll_ends_with_the_first_message() {
 }
 
 #[tokio::test]
+async fn a_long_poll_with_an_attempt_id_waits() {
+    let sqs = Sqs::new();
+    let url = sqs.queue("jobs.fifo", &[FIFO]);
+    let input = model::ReceiveMessageInput {
+        receive_request_attempt_id: Some("attempt".into()),
+        ..poll(&url, 20)
+    };
+    let waiting = spawn(&sqs, input).await;
+    sqs.send_to_group(&url, "a", "now").await;
+    assert_eq!(waiting.await.expect("does not panic"), ["now"]);
+}
+
+#[tokio::test]
 async fn a_long_poll_sees_what_becomes_visible() {
     let sqs = Sqs::new();
     let url = sqs.queue("jobs", &[("VisibilityTimeout", "5")]);
@@ -495,6 +508,50 @@ async fn every_waiter_gets_a_message_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_waiter_whose_time_is_over_leaves_no_other_without_its_message() {
+    let sqs = Sqs::new();
+    let url = sqs.queue("jobs", &[]);
+    let first = spawn_poll(&sqs, &url, 1).await;
+    let second = spawn_poll(&sqs, &url, 20).await;
+    sqs.send(&url, "one").await;
+    sqs.pass_seconds(1);
+    let first = first.await.expect("does not panic");
+    if first.is_empty() {
+        assert_eq!(second.await.expect("does not panic"), ["one"]);
+    }
+}
+
+/// Fills a queue up to the limit by its rows: 120,000 receives would take long.
+#[tokio::test]
+async fn no_more_messages_are_handed_out_than_may_be_in_flight() {
+    let sqs = Sqs::new();
+    let url = sqs.queue("jobs", &[]);
+    sqs.send(&url, "one").await;
+    let now = sqs.call.clock().now().0;
+    let crowd = sqs.call.store().commit(|txn| {
+        let mut counters = rows::COUNTERS.get(txn, &(1,))?.unwrap_or_default();
+        counters.messages += 120_000;
+        counters.received = 120_000;
+        rows::COUNTERS.put(txn, &(1,), &counters);
+        for number in 2..120_002 {
+            rows::DUE.put(txn, &(1, now + 30_000, number), &true);
+        }
+        Ok::<_, cumulog_engine::RowError>(())
+    });
+    crowd.wait().expect("is in memory").expect("decodes");
+    let short = sqs
+        .receive_with(poll(&url, 0))
+        .await
+        .expect_err("the queue is crowded");
+    assert_eq!(short.code, "OverLimit");
+    let long = sqs
+        .receive_with(poll(&url, 20))
+        .await
+        .expect("a long poll is not told");
+    assert_eq!(long.len(), 0);
+}
+
+#[tokio::test]
 async fn a_waiter_that_goes_away_swallows_nothing() {
     let sqs = Sqs::new();
     let url = sqs.queue("jobs", &[]);
@@ -527,7 +584,14 @@ async fn a_long_poll_fails_when_its_queue_is_deleted() {
 }
 
 async fn spawn_poll(sqs: &Sqs, url: &str, seconds: i32) -> tokio::task::JoinHandle<Vec<String>> {
-    let (sqs, input) = (sqs.clone(), poll(url, seconds));
+    spawn(sqs, poll(url, seconds)).await
+}
+
+async fn spawn(
+    sqs: &Sqs,
+    input: model::ReceiveMessageInput,
+) -> tokio::task::JoinHandle<Vec<String>> {
+    let sqs = sqs.clone();
     let waiting = tokio::spawn(async move {
         let messages = sqs.receive_with(input).await.expect("is a valid receive");
         bodies(&messages).into_iter().map(str::to_owned).collect()
