@@ -166,7 +166,15 @@ impl Service {
 
     /// Refuses an input that breaks the service's constraints.
     pub(crate) fn check(&self, input: &dyn Struct, missing: &Missing) -> Result<(), Failure> {
-        (self.validate)(input, missing)
+        (self.validate)(input, missing)?;
+        match missing.union_fault() {
+            None => Ok(()),
+            Some(fault) => Err(Failure::sender(
+                "ValidationException",
+                400,
+                fault.message(),
+            )),
+        }
     }
 
     /// Whether `operation` has a handler.

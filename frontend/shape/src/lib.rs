@@ -31,7 +31,7 @@ pub use bytes::Bytes;
 pub use compare::{debug, equal};
 pub use map::Map;
 pub use operation::Operation;
-pub use path::{Missing, MissingMember, Path, Seen};
+pub use path::{Missing, MissingMember, Path, Seen, UnionFault};
 pub use read_error::{Base64Fault, Budget, Found, ReadError};
 pub use reflect::{Entries, Enum, Item, List, Slot, Struct, View, slot, view};
 pub use schema::{

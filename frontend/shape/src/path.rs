@@ -81,11 +81,15 @@ pub(crate) fn lower_first(name: &str) -> String {
         .collect()
 }
 
-/// Required members that a reader did not find, in the order of reading.
+/// What a reader found wanting in a request that it could read: required members that are not there, in the order of
+/// reading, and unions without exactly one member.
 ///
 /// Only the first [`Missing::NOTES_MAX`] are kept: a message names ten at most, and a hostile request could leave out millions.
 #[derive(Debug, Default)]
-pub struct Missing(Vec<MissingMember>);
+pub struct Missing {
+    members: Vec<MissingMember>,
+    union_fault: Option<Box<UnionFault>>,
+}
 
 /// One required member that was left out.
 #[derive(Debug)]
@@ -96,14 +100,43 @@ pub struct MissingMember {
     pub name: &'static str,
 }
 
+/// A union with no member that the model knows, or with several.
+///
+/// AWS gets to it only after the other constraints, so it does not end the reading; but the value that was read in its
+/// place means nothing, and the request must be refused.
+#[derive(Debug)]
+pub struct UnionFault {
+    /// Where, as AWS writes it: `item.a.member`.
+    pub path: String,
+    /// The union.
+    pub schema: &'static Schema,
+    /// Several members, not none.
+    pub crowded: bool,
+}
+
+impl UnionFault {
+    /// In DynamoDB's words.
+    pub fn message(&self) -> String {
+        let fault = if self.crowded {
+            "has more than one datatypes set"
+        } else {
+            "is empty"
+        };
+        format!(
+            "Supplied {} {fault}, must contain exactly one of the supported datatypes",
+            self.schema.name
+        )
+    }
+}
+
 impl Missing {
     /// How many are kept.
     pub const NOTES_MAX: usize = 32;
 
     /// Notes that nothing stands at `path`, where `name` is required.
     pub fn note(&mut self, path: &Path<'_>, name: &'static str) {
-        if self.0.len() < Self::NOTES_MAX {
-            self.0.push(MissingMember {
+        if self.members.len() < Self::NOTES_MAX {
+            self.members.push(MissingMember {
                 path: path.to_string(),
                 name,
             });
@@ -124,21 +157,37 @@ impl Missing {
         }
     }
 
-    /// Whether nothing is missing.
+    /// Notes that the union `schema` at `path` has no member, or several. The first one counts.
+    pub fn note_union(&mut self, schema: &'static Schema, crowded: bool, path: &Path<'_>) {
+        self.union_fault.get_or_insert_with(|| {
+            Box::new(UnionFault {
+                path: path.to_string(),
+                schema,
+                crowded,
+            })
+        });
+    }
+
+    /// The first union without exactly one member.
+    pub fn union_fault(&self) -> Option<&UnionFault> {
+        self.union_fault.as_deref()
+    }
+
+    /// Whether no required member is missing.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.members.is_empty()
     }
 
     /// What is missing, in the order of reading.
     pub fn iter(&self) -> impl Iterator<Item = &MissingMember> {
-        self.0.iter()
+        self.members.iter()
     }
 
     /// Whether `path` is missing.
     pub fn contains(&self, path: &Path<'_>) -> bool {
-        !self.0.is_empty() && {
+        !self.members.is_empty() && {
             let path = path.to_string();
-            self.0.iter().any(|missing| missing.path == path)
+            self.members.iter().any(|missing| missing.path == path)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Kind, Schema, Shape};
+use crate::{Kind, Shape};
 
 /// Why a JSON or CBOR body could not be read into a shape.
 #[derive(Debug)]
@@ -30,10 +30,6 @@ pub enum ReadError {
     Base64(Base64Fault),
     /// A timestamp out of range or in another format.
     Timestamp,
-    /// A union with no member that the model knows.
-    UnionEmpty(&'static Schema),
-    /// A union with more than one member.
-    UnionCrowded(&'static Schema),
 }
 
 /// What a reader met.
@@ -69,13 +65,8 @@ pub enum Base64Fault {
 }
 
 impl ReadError {
-    /// The error code that AWS gives: `ValidationException` for a union, `SerializationException` for all else.
-    pub fn code(&self) -> &'static str {
-        match self {
-            ReadError::UnionEmpty(_) | ReadError::UnionCrowded(_) => "ValidationException",
-            _ => "SerializationException",
-        }
-    }
+    /// The error code that AWS gives.
+    pub const CODE: &'static str = "SerializationException";
 
     /// AWS's message, where it has one. `namespace` is the service's Java package, its
     /// [`error_namespace`](crate::ServiceSchema::error_namespace).
@@ -102,16 +93,6 @@ impl ReadError {
                 "Invalid last non-pad Base64 character dectected".into()
             }
             ReadError::Timestamp => "Unable to parse a timestamp".into(),
-            ReadError::UnionEmpty(schema) => {
-                format!(
-                    "Supplied {} is empty, must contain exactly one of the supported datatypes",
-                    schema.name
-                )
-            }
-            ReadError::UnionCrowded(schema) => format!(
-                "Supplied {} has more than one datatypes set, must contain exactly one of the supported datatypes",
-                schema.name
-            ),
         })
     }
 }

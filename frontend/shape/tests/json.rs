@@ -137,10 +137,7 @@ fn refuses_other_types_in_the_words_of_dynamodb() {
         r#"{"S":{}}"#,
         "Start of structure or map found where not expected",
     );
-    check_item(
-        r#"{"BOOL":"true"}"#,
-        "Unexpected token received from parser",
-    );
+    check_item(r#"{"BOOL":"23"}"#, "Unexpected token received from parser");
     check_item(
         r#"{"BOOL":1}"#,
         "NUMBER_VALUE cannot be converted to Boolean",
@@ -190,23 +187,45 @@ fn refuses_other_types_in_the_words_of_dynamodb() {
     );
 }
 
+#[track_caller]
+fn check_union(item: &str, path: &str, message: &str) {
+    let body = format!(r#"{{"TableName":"t","Item":{item}}}"#);
+    let missing = json::read(body.as_bytes(), &mut PutItemInput::default()).expect("is read");
+    let fault = missing.union_fault().expect("is noted");
+    assert_eq!(
+        (fault.path.as_str(), fault.message().as_str()),
+        (path, message),
+        "{item}"
+    );
+}
+
 #[test]
 fn a_union_holds_exactly_one_member() {
-    check_item(
-        "{}",
-        "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
+    let empty =
+        "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes";
+    let crowded = "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes";
+    check_union(r#"{"a":{}}"#, "item.a.member", empty);
+    check_union(r#"{"a":{"X":1}}"#, "item.a.member", empty);
+    check_union(r#"{"a":{"S":null}}"#, "item.a.member", empty);
+    check_union(
+        r#"{"a":{"L":[{"S":"x"},{}]},"b":{"S":"a","N":"1"}}"#,
+        "item.a.member.l.2.member",
+        empty,
     );
-    check_item(
-        r#"{"X":1}"#,
-        "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
-    );
-    check_item(
-        r#"{"S":"a","N":"1"}"#,
-        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
-    );
-    assert_eq!(
-        refusal::<PutItemInput>(r#"{"Item":{"a":{}}}"#).code(),
-        "ValidationException"
+    check_union(r#"{"a":{"S":"a","N":"1"}}"#, "item.a.member", crowded);
+}
+
+#[test]
+fn reads_booleans_that_are_text() {
+    let flag = |text: &str| {
+        read::<QueryInput>(&format!(r#"{{"TableName":"t","ConsistentRead":"{text}"}}"#))
+            .consistent_read
+    };
+    assert_eq!(["true", "YES", "1"].map(flag), [Some(true); 3]);
+    assert_eq!(["False", "no", "0"].map(flag), [Some(false); 3]);
+    check_query(
+        r#""ConsistentRead":"on""#,
+        "Unexpected token received from parser",
     );
 }
 

@@ -130,7 +130,7 @@ fn unreadable(route: Route<'_>, error: &ReadError) -> Failure {
     let message = error
         .message(route.service.schema.error_namespace)
         .unwrap_or_default();
-    Failure::sender(error.code(), 400, message)
+    Failure::sender(ReadError::CODE, 400, message)
 }
 
 /// A REST request that is not of the model's types, in S3's words.

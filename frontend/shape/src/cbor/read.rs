@@ -120,7 +120,7 @@ impl Reader<'_, '_> {
                 continue;
             }
             if schema.union && active.is_some_and(|other| other != i) {
-                return Err(ReadError::UnionCrowded(schema));
+                self.missing.note_union(schema, true, path);
             }
             let member = &schema.members[i];
             let expected = Expected {
@@ -133,7 +133,7 @@ impl Reader<'_, '_> {
             hint = i + 1;
         }
         if schema.union && active.is_none() {
-            return Err(ReadError::UnionEmpty(schema));
+            self.missing.note_union(schema, false, path);
         }
         self.missing.note_unseen(schema, seen, path);
         Ok(())

@@ -146,7 +146,7 @@ impl Reader<'_, '_> {
                 {
                     let member = &schema.members[i];
                     if schema.union && active.is_some_and(|other| other != i) {
-                        return Err(ReadError::UnionCrowded(schema));
+                        self.missing.note_union(schema, true, path);
                     }
                     self.value(
                         value.slot(i),
@@ -165,7 +165,7 @@ impl Reader<'_, '_> {
             more = self.lexer.more(b'}')?;
         }
         if schema.union && active.is_none() {
-            return Err(ReadError::UnionEmpty(schema));
+            self.missing.note_union(schema, false, path);
         }
         Ok(seen)
     }
@@ -262,6 +262,10 @@ impl Reader<'_, '_> {
             Slot::Timestamp(place) if expected.timestamp != TimestampFormat::Epoch => {
                 *place = Timestamp::parse(expected.timestamp, &text).ok_or(ReadError::Timestamp)?;
             }
+            Slot::Bool(place) => match spelled_boolean(&text) {
+                Some(value) => *place = value,
+                None => return expected.not(Found::String),
+            },
             Slot::Float(place) => match non_finite(&text) {
                 Some(value) => *place = value as f32,
                 None => return expected.not(Found::String),
@@ -309,6 +313,19 @@ fn set_string(place: &mut String, text: Cow<'_, str>) {
             place.clear();
             place.push_str(text);
         }
+    }
+}
+
+/// What AWS takes for a boolean though it is text.
+fn spelled_boolean(text: &str) -> Option<bool> {
+    let is_one_of = |words: [&str; 3]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    match (
+        is_one_of(["true", "yes", "1"]),
+        is_one_of(["false", "no", "0"]),
+    ) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
     }
 }
 
