@@ -255,49 +255,67 @@ fn read_labels_and_query(
     seen: &mut Seen,
 ) -> Result<(), BindError> {
     for (index, member) in schema.members.iter().enumerate() {
-        let path = Path::ROOT.member(member);
-        let format = member.timestamp_format(TimestampFormat::Iso8601);
         let present = match (member.location, &member.shape.kind) {
-            (Location::Label | Location::GreedyLabel, _) => {
-                let label = request.labels.iter().find(|(name, _)| *name == member.wire);
-                let value = label.map(|(_, value)| Cow::Borrowed(value.as_str()));
-                value
-                    .map(|value| text::read(value, into.slot(index), format, member.wire, &path))
-                    .transpose()?
-                    .is_some()
-            }
             (Location::Query, Kind::Map { .. }) => {
                 read_query_map(schema, request.query, index, into)?
             }
             (Location::Query, Kind::List(_)) => {
-                let mut values = request
-                    .query
-                    .iter()
-                    .filter(|(name, _)| name == member.wire)
-                    .peekable();
-                let present = values.peek().is_some();
-                if let (true, Slot::List(list)) = (present, into.slot(index)) {
-                    values.try_for_each(|(_, value)| {
-                        read_item(Cow::Borrowed(value), list, format, member, &path)
-                    })?;
+                read_query_list(member, request.query, index, into)?
+            }
+            _ => match label_or_query(member, request) {
+                Some(value) => {
+                    let format = member.timestamp_format(TimestampFormat::Iso8601);
+                    let path = Path::ROOT.member(member);
+                    let value = Cow::Borrowed(value);
+                    text::read(value, into.slot(index), format, member.wire, &path)?;
+                    true
                 }
-                present
-            }
-            (Location::Query, _) => {
-                let pair = request.query.iter().find(|(name, _)| name == member.wire);
-                let value = pair.map(|(_, value)| Cow::Borrowed(&**value));
-                value
-                    .map(|value| text::read(value, into.slot(index), format, member.wire, &path))
-                    .transpose()?
-                    .is_some()
-            }
-            _ => false,
+                None => false,
+            },
         };
         if present {
             seen.insert(member);
         }
     }
     Ok(())
+}
+
+/// The text of a member that stands in the path, or as one value in the query.
+fn label_or_query<'a>(member: &Member, request: &'a RestRequest<'_>) -> Option<&'a str> {
+    match member.location {
+        Location::Label | Location::GreedyLabel => {
+            let mut labels = request.labels.iter();
+            let (_, value) = labels.find(|(name, _)| *name == member.wire)?;
+            Some(value)
+        }
+        Location::Query => {
+            let mut pairs = request.query.iter();
+            let (_, value) = pairs.find(|(name, _)| name == member.wire)?;
+            Some(value)
+        }
+        _ => None,
+    }
+}
+
+/// A list takes every value of its key.
+fn read_query_list(
+    member: &Member,
+    query: &Query<'_>,
+    index: usize,
+    into: &mut dyn Struct,
+) -> Result<bool, BindError> {
+    let values = query.iter().filter(|(name, _)| name == member.wire);
+    let mut values = values.map(|(_, value)| value).peekable();
+    if values.peek().is_none() {
+        return Ok(false);
+    }
+    let format = member.timestamp_format(TimestampFormat::Iso8601);
+    let path = Path::ROOT.member(member);
+    if let Slot::List(list) = into.slot(index) {
+        values
+            .try_for_each(|value| read_item(Cow::Borrowed(value), list, format, member, &path))?;
+    }
+    Ok(true)
 }
 
 /// A map takes every query key that no other member has.

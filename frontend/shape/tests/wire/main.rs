@@ -2,5 +2,6 @@
 
 mod golden;
 mod hostile;
+mod probe;
 mod router;
 mod support;
