@@ -143,3 +143,65 @@ impl fmt::Debug for ByteStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+
+    fn chunks(chunks: &'static [&'static [u8]]) -> ByteStream {
+        let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        ByteStream::new(
+            stream::iter(chunks).map(|chunk| Ok(Bytes::from_static(chunk))),
+            Some(bytes),
+        )
+    }
+
+    fn collect(stream: ByteStream, bytes_max: usize) -> Option<Bytes> {
+        stream
+            .collect(bytes_max)
+            .now_or_never()
+            .expect("never waits")
+            .ok()
+    }
+
+    #[test]
+    fn collects_up_to_the_limit() {
+        assert_eq!(
+            collect(chunks(&[b"ab", b"", b"c"]), 3).as_deref(),
+            Some(b"abc".as_slice())
+        );
+        assert_eq!(collect(chunks(&[b"ab", b"c"]), 2), None);
+        assert_eq!(collect(chunks(&[b"abc"]), 2), None);
+        assert_eq!(
+            collect(Bytes::from_static(b"abc").into(), 3).as_deref(),
+            Some(b"abc".as_slice())
+        );
+        assert_eq!(
+            collect(ByteStream::default(), 0).as_deref(),
+            Some(b"".as_slice())
+        );
+    }
+
+    #[test]
+    fn knows_what_is_still_to_come() {
+        let mut stream = chunks(&[b"ab", b"c"]);
+        assert_eq!(stream.length(), Some(3));
+        let first = stream.next().now_or_never().expect("never waits");
+        assert_eq!(
+            first.and_then(Result::ok).as_deref(),
+            Some(b"ab".as_slice())
+        );
+        assert_eq!(stream.length(), Some(1));
+    }
+
+    #[test]
+    fn an_error_is_not_an_end() {
+        let broken = stream::iter([
+            Ok(Bytes::from_static(b"a")),
+            Err("the client went away".into()),
+        ]);
+        assert_eq!(collect(ByteStream::new(broken, None), 10), None);
+    }
+}
