@@ -117,31 +117,41 @@ fn check_attribute(name: String, attribute: model::MessageAttributeValue) -> Res
             "Message attribute list values in SendMessage operation are not supported.".to_owned(),
         ));
     }
-    let empty = || {
-        SqsError::InvalidParameter(format!(
-            "The message attribute '{name}' must contain non-empty message attribute value for message attribute type \
-             '{kind}'."
-        ))
-    };
-    let value = if kind == "Binary" {
-        let bytes = attribute
-            .binary_value
-            .filter(|bytes| !bytes.is_empty())
-            .ok_or_else(empty)?;
-        AttributeValue::Bytes(bytes.to_vec())
-    } else {
-        let text = attribute
-            .string_value
-            .filter(|text| !text.is_empty())
-            .ok_or_else(empty)?;
-        check_attribute_text(&name, kind, &text)?;
-        AttributeValue::Text(text)
-    };
+    let value = attribute_value(&name, kind, attribute.string_value, attribute.binary_value)?;
     Ok(AttributeRow {
         name,
         data_type,
         value,
     })
+}
+
+/// The one value that fits the type.
+fn attribute_value(
+    name: &str,
+    kind: &str,
+    text: Option<String>,
+    bytes: Option<bytes::Bytes>,
+) -> Result<AttributeValue> {
+    let text = text.filter(|text| !text.is_empty());
+    let bytes = bytes.filter(|bytes| !bytes.is_empty());
+    let wrong_field = |field| {
+        Err(SqsError::InvalidParameter(format!(
+            "The message attribute '{name}' with type '{kind}' must use field '{field}'."
+        )))
+    };
+    match (kind, text, bytes) {
+        ("Binary", Some(_), _) => wrong_field("Binary"),
+        ("Binary", None, Some(bytes)) => Ok(AttributeValue::Bytes(bytes.to_vec())),
+        (_, None, None) => Err(SqsError::InvalidParameter(format!(
+            "The message attribute '{name}' must contain non-empty message attribute value for message attribute type \
+             '{kind}'."
+        ))),
+        (_, _, Some(_)) => wrong_field("String"),
+        (_, Some(text), None) => {
+            check_attribute_text(name, kind, &text)?;
+            Ok(AttributeValue::Text(text))
+        }
+    }
 }
 
 fn check_attribute_text(name: &str, kind: &str, text: &str) -> Result<()> {
@@ -330,6 +340,11 @@ mod tests {
         check("a", text("\u{1}"), false);
         check("a", attribute("String", None), false);
         check("a", attribute("Binary", Some("x")), false);
+        let both = model::MessageAttributeValue {
+            binary_value: Some("x".into()),
+            ..text("x")
+        };
+        check("a", both, false);
         check("a", attribute("", Some("x")), false);
         check("a", attribute("Text", Some("x")), false);
         check("a", attribute("String.custom", Some("x")), true);
