@@ -3,7 +3,7 @@
 //! A form is flat; its keys are paths into the input, in three styles: `Queue.Url`, `Entries.member.2.Id` (or, flattened,
 //! `Entry.2.Id`), `Tags.entry.1.key` (or, flattened, `Tag.1.Key`). Sorted by path, all keys of one member stand together,
 //! and a list's elements stand in the order of their numbers: nothing is ever allocated for a number, so an index of
-//! 999999999 costs no more than one of 1. Numbers may have gaps, as in AWS.
+//! 999999999 costs no more than one of 1. Numbers may have gaps, as in AWS, and a single flattened one may be left out.
 //!
 //! Names that the input does not have are skipped: `Action`, `Version`, and whatever signs the request, are among them.
 
@@ -188,11 +188,12 @@ struct Place<'a> {
 }
 
 /// Whether one of `pairs` has a value for a shape of this kind. `Foo.1=x` has none for a scalar `Foo`, and
-/// `Foo=` alone stands for an empty list.
+/// `Foo=` alone stands for an empty list; `Foo=x` is a list's only element.
 fn is_present(pairs: &[Pair<'_>], level: usize, kind: &Kind) -> bool {
     let ends = |pair: &Pair<'_>| pair.step(level).is_none();
     match kind {
-        Kind::List(_) | Kind::Map { .. } => pairs
+        Kind::List(_) => true,
+        Kind::Map { .. } => pairs
             .iter()
             .any(|pair| !ends(pair) || pair.value.is_empty()),
         Kind::Structure(_) => pairs.iter().any(|pair| !ends(pair)),
@@ -211,6 +212,7 @@ fn read_value(
     match (slot, &place.shape.kind) {
         (Slot::Struct(into), _) => read_structure(pairs, level, into, path, notes),
         (Slot::List(list), Kind::List(element)) if place.flattened => {
+            read_unnumbered(pairs, level, list, element, path, notes)?;
             read_items(pairs, level, list, element, path, notes)
         }
         (Slot::List(list), Kind::List(element)) => {
@@ -219,6 +221,9 @@ fn read_value(
                 .try_for_each(|(_, group)| read_items(group, level + 1, list, element, path, notes))
         }
         (Slot::Map(map), Kind::Map { key, value }) if place.flattened => {
+            if groups(pairs, level).any(|(step, _)| step == key.query) {
+                read_entry(pairs, level, map, (key, value), path, notes)?;
+            }
             read_entries(pairs, level, map, (key, value), path, notes)
         }
         (Slot::Map(map), Kind::Map { key, value }) => {
@@ -265,7 +270,48 @@ fn read_items(
     Ok(())
 }
 
+/// Elements without a number, `AttributeName=All`: AWS's own examples have a single one so.
+fn read_unnumbered(
+    pairs: &[Pair<'_>],
+    level: usize,
+    list: &mut dyn List,
+    element: &Element,
+    path: &Path<'_>,
+    notes: &mut Notes,
+) -> Result<(), BindError> {
+    if matches!(
+        element.shape.kind,
+        Kind::List(_) | Kind::Map { .. } | Kind::Structure(_)
+    ) {
+        return Ok(());
+    }
+    let given = |pair: &&Pair<'_>| pair.step(level).is_none() && !pair.value.is_empty();
+    for pair in pairs.iter().filter(given) {
+        notes.pay(list.item_bytes())?;
+        let path = path.index(list.len());
+        let Place { name, format, .. } = element_place(element);
+        text::read(Cow::Borrowed(pair.value), list.push(), format, name, &path)?;
+    }
+    Ok(())
+}
+
 fn read_entries(
+    pairs: &[Pair<'_>],
+    level: usize,
+    map: &mut dyn Entries,
+    element: (&Element, &Element),
+    path: &Path<'_>,
+    notes: &mut Notes,
+) -> Result<(), BindError> {
+    for group in numbered(pairs, level) {
+        read_entry(group, level + 1, map, element, path, notes)?;
+    }
+    map.finish();
+    Ok(())
+}
+
+/// Reads the entry whose key and value are named at `level`.
+fn read_entry(
     pairs: &[Pair<'_>],
     level: usize,
     map: &mut dyn Entries,
@@ -273,30 +319,29 @@ fn read_entries(
     path: &Path<'_>,
     notes: &mut Notes,
 ) -> Result<(), BindError> {
-    for group in numbered(pairs, level) {
-        let part = |name: &str| {
-            groups(group, level + 1)
-                .find(|(step, _)| *step == name)
-                .map(|(_, group)| group)
-        };
-        let name = part(key.query)
-            .and_then(|pairs| pairs.iter().find(|pair| pair.step(level + 2).is_none()));
-        let Some(name) = name else {
-            notes.missing.note(path, "key");
-            continue;
-        };
-        let path = path.key(name.value);
-        match part(value.query) {
-            Some(pairs) if is_present(pairs, level + 2, &value.shape.kind) => {
-                notes.pay(map.item_bytes())?;
-                let slot = map.push(name.value.to_owned());
-                read_value(pairs, level + 2, slot, element_place(value), &path, notes)?;
-            }
-            _ => notes.missing.note(&path, "value"),
+    let part = |name: &str| {
+        groups(pairs, level)
+            .find(|(step, _)| *step == name)
+            .map(|(_, group)| group)
+    };
+    let name =
+        part(key.query).and_then(|pairs| pairs.iter().find(|pair| pair.step(level + 1).is_none()));
+    let Some(name) = name else {
+        notes.missing.note(path, "key");
+        return Ok(());
+    };
+    let path = path.key(name.value);
+    match part(value.query) {
+        Some(pairs) if is_present(pairs, level + 1, &value.shape.kind) => {
+            notes.pay(map.item_bytes())?;
+            let slot = map.push(name.value.to_owned());
+            read_value(pairs, level + 1, slot, element_place(value), &path, notes)
+        }
+        _ => {
+            notes.missing.note(&path, "value");
+            Ok(())
         }
     }
-    map.finish();
-    Ok(())
 }
 
 fn element_place(element: &Element) -> Place<'static> {

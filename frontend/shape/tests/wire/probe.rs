@@ -264,6 +264,15 @@ fn forms_say_everything() {
         json!({ "Flat": ["a", "b"] }),
     );
     check_form("Texts=&Flat=", json!({ "Texts": [], "Flat": [] }));
+    check_form("Flat=a", json!({ "Flat": ["a"] }));
+    check_form(
+        "Flat=a&Flat.1=b&Texts=a",
+        json!({ "Texts": [], "Flat": ["a", "b"] }),
+    );
+    check_form(
+        "FlatMap.Name=k&FlatMap.Value.Text=v&FlatMap.1.Name=l&FlatMap.1.Value.Text=w",
+        json!({ "FlatMap": { "k": { "Text": "v" }, "l": { "Text": "w" } } }),
+    );
     check_form(
         "Map.entry.1.key=k&Map.entry.1.value=v&Map.entry.2.key=",
         json!({ "Map": { "k": "v" } }),
