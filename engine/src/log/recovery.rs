@@ -12,7 +12,7 @@
 //! | E | other bytes after the last record, nothing proves them | torn: those bytes stay as evidence |
 //! | F | an invalid record, and a later one proves that it was synced | **damage** |
 //! | G | an invalid record before the cut that the successor's header names | **damage** |
-//! | H | a blank segment at the end | a spare, used next |
+//! | H | a blank segment at the end | a spare, used next under a new name |
 //! | I | no valid header, no records | its header was torn: never used, stays as evidence |
 //! | J | no valid header, but records | **damage**: a header is synced before the first record |
 //! | K | a segment whose carried records are incomplete | killed while copying: never used, its predecessor counts |
@@ -415,7 +415,7 @@ impl<'a> Replay<'a> {
         while let Some((kind, header, payload)) = scan.next()? {
             self.apply(segment, kind, &header, payload)?;
             last_kind = Some(kind);
-            tail.record(header.proven(), scan.end);
+            tail.record(kind, header.proven(), scan.end);
         }
         self.clean = last_kind == Some(Kind::Close);
         if !matches!(last_kind, Some(Kind::Close | Kind::Seal)) {
@@ -432,7 +432,7 @@ impl<'a> Replay<'a> {
             self.position = segment.header.predecessor;
             return Ok(());
         }
-        self.position = tail.proven_end(scan.end);
+        self.position = tail.proven;
         self.carry_over(segment)
     }
 
@@ -507,10 +507,12 @@ fn apply(state: &mut Bulk, ephemeral: &[u32], effect: Effect<'_>) {
     }
 }
 
-/// Finds the end of the last record that a later one, or the header, proves synced.
+/// Finds the end of the last transaction that a later record, or the header, proves synced.
+///
+/// Of the control records, none is ever proven: they repeat an LSN that was synced before them.
 struct Tail {
     proven: Cut,
-    /// Ends of the records past it.
+    /// Ends of the transactions past it.
     unproven: VecDeque<Cut>,
 }
 
@@ -523,8 +525,10 @@ impl Tail {
         }
     }
 
-    fn record(&mut self, proven: Lsn, end: Cut) {
-        self.unproven.push_back(end);
+    fn record(&mut self, kind: Kind, proven: Lsn, end: Cut) {
+        if kind == Kind::Transaction {
+            self.unproven.push_back(end);
+        }
         while let Some(first) = self
             .unproven
             .front()
@@ -532,15 +536,6 @@ impl Tail {
         {
             self.proven = *first;
             self.unproven.pop_front();
-        }
-    }
-
-    /// If only control records follow the last proven one, all of it is proven.
-    fn proven_end(self, end: Cut) -> Cut {
-        if self.proven.link.lsn == end.link.lsn {
-            end
-        } else {
-            self.proven
         }
     }
 }

@@ -110,9 +110,15 @@ impl Spares {
         matches!(&self.failed, Some((_, Failure::NoSpace { .. })))
     }
 
+    /// Did a sync of the directory fail? Then no segment follows the present one.
+    fn is_poisoned(&self) -> bool {
+        matches!(&self.failed, Some((_, Failure::Poisoned { .. })))
+    }
+
     /// When to call [`tend`](Self::tend) again, if nothing else happens.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
-        self.failed.as_ref().map(|(tried, _)| *tried + RETRY)
+        let failed = self.failed.as_ref().filter(|_| !self.is_poisoned());
+        failed.map(|(tried, _)| *tried + RETRY)
     }
 
     /// Sees to it that there is a spare.
@@ -120,7 +126,7 @@ impl Spares {
         if matches!(&self.state, State::Running(task) if task.is_finished()) {
             self.collect(now);
         }
-        let due = self.retry_at().is_none_or(|retry_at| now >= retry_at);
+        let due = self.failed.is_none() || self.retry_at().is_some_and(|retry_at| now >= retry_at);
         if !matches!(self.state, State::None) || !due {
             return;
         }
@@ -151,7 +157,7 @@ impl Spares {
     pub(crate) fn take(&mut self, needed: u64) -> Result<Prepared, Failure> {
         let now = Instant::now();
         self.collect(now);
-        if matches!(self.state, State::None) {
+        if matches!(self.state, State::None) && !self.is_poisoned() {
             let done = self.request(needed).prepare();
             self.settle(done, now);
         }
@@ -219,8 +225,8 @@ impl Spares {
             disk: self.disk.clone(),
             directory: self.directory.clone(),
             unsynced: self.unsynced.clone(),
-            left: self.left.is_some(),
-            sequence: self.left.unwrap_or(self.next_sequence),
+            left: self.left,
+            sequence: self.next_sequence,
             bytes: self.next_bytes.max(needed),
             bytes_min: BYTES_MIN.min(self.bytes_max).max(needed),
         }
@@ -232,7 +238,8 @@ struct Request {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
     unsynced: Vec<PathBuf>,
-    left: bool,
+    /// A spare to use, instead of a new file.
+    left: Option<u64>,
     sequence: u64,
     bytes: u64,
     bytes_min: u64,
@@ -241,16 +248,21 @@ struct Request {
 impl Request {
     fn prepare(self) -> Result<Prepared, Failure> {
         let path = self.directory.join(file_name(self.sequence));
-        let (file, bytes) = if self.left {
-            self.reopen(&path)?
-        } else {
-            self.create(&path)?
+        let (file, bytes) = match self.left {
+            Some(left) => self.adopt(&self.directory.join(file_name(left)), &path)?,
+            None => self.create(&path)?,
         };
         for directory in [&self.directory].into_iter().chain(&self.unsynced) {
             match self.disk.sync_directory(directory) {
+                Ok(()) => {}
                 // A directory far above ours that we may not even open was not created by us.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-                synced => synced.map_err(Failure::io("sync", directory))?,
+                // Crash argument 5: names may be lost now that a second sync would not bring back.
+                Err(_) => {
+                    return Err(Failure::Poisoned {
+                        path: directory.clone(),
+                    });
+                }
             }
         }
         Ok(Prepared {
@@ -261,12 +273,16 @@ impl Request {
         })
     }
 
-    fn reopen(&self, path: &Path) -> Result<(Arc<dyn File>, u64), Failure> {
+    /// The old name may be one whose sync failed; a new one is synced for certain.
+    fn adopt(&self, left: &Path, path: &Path) -> Result<(Arc<dyn File>, u64), Failure> {
         let file = self
             .disk
-            .open(path, Access::Write)
-            .map_err(Failure::io("open", path))?;
-        let bytes = file.len().map_err(Failure::io("measure", path))?;
+            .open(left, Access::Write)
+            .map_err(Failure::io("open", left))?;
+        let bytes = file.len().map_err(Failure::io("measure", left))?;
+        self.disk
+            .rename(left, path)
+            .map_err(Failure::io("rename", left))?;
         Ok((file, bytes))
     }
 

@@ -247,7 +247,7 @@ impl Writer {
     /// Opens the next segment, with room for a record of `first` bytes. On refusal the log is as it was.
     fn begin_segment(&mut self, first: usize) -> Result<(), Fault> {
         let needed = (BLOCK_BYTES + self.carry.len() + first) as u64 + RESERVE_BYTES;
-        let spare = self.spares.take(needed).map_err(Fault::Refused)?;
+        let spare = self.spares.take(needed)?;
         // Crash argument 1: the header below vouches for everything before the cut, so that must be synced.
         self.sync()?;
         let header = self.header_for(&spare);
@@ -362,6 +362,15 @@ impl Writer {
             let _ = segment.file.set_len(self.position.bytes);
         }
         Ok(())
+    }
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Fault {
+        match failure {
+            Failure::Poisoned { path } => Fault::Poisoned(path),
+            failure => Fault::Refused(failure),
+        }
     }
 }
 

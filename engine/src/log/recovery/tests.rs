@@ -193,7 +193,7 @@ fn d_zeros_after_the_last_record_are_an_unclean_stop() {
     );
     let report = check(&disk, "a b");
     assert_eq!((report.clean, report.torn), (false, None));
-    let header = header_of(&disk, 2);
+    let header = header_of(&disk, 3);
     assert_eq!(
         (header.base, header.carried, header.epoch),
         (Lsn(2), Lsn(2), 2)
@@ -269,8 +269,14 @@ fn g_damage_before_the_successors_cut_is_refused() {
 fn h_a_spare_is_used_next() {
     let disk = killed("a");
     assert_eq!(found(&disk).spare, Some(2));
+    let count = disk.files().len();
     run(&disk, "b").expect("it opens");
-    assert_eq!(header_of(&disk, 2).predecessor.sequence, 1);
+    assert_eq!(header_of(&disk, 3).predecessor.sequence, 1);
+    assert!(
+        !disk.files().contains_key(&log_file(2)),
+        "it has a new name"
+    );
+    assert_eq!(disk.files().len(), count + 1, "and a successor");
 }
 
 #[test]
@@ -302,13 +308,13 @@ fn k_a_segment_whose_carry_is_incomplete_does_not_count() {
     };
     run_with(&disk, "a b c", lazy, Duration::ZERO).expect("it opens");
     let disk = disk.restart(Crash::Process(255), Faults::default());
-    let before = read(&disk, 2);
+    let blank = read(&disk, 2);
     run(&disk, "").expect("it opens");
-    assert_eq!(header_of(&disk, 2).carried, Lsn(3));
+    assert_eq!(header_of(&disk, 3).carried, Lsn(3));
     // The copying was interrupted after one of three records.
-    overwrite(&disk, 2, offset_of(2), &before[offset_of(2) as usize..]);
+    overwrite(&disk, 3, offset_of(2), &blank[offset_of(2) as usize..]);
     check(&disk, "a b c");
-    assert_eq!(header_of(&disk, 3).predecessor.sequence, 1);
+    assert_eq!(header_of(&disk, 5).predecessor.sequence, 1);
 }
 
 #[test]
@@ -321,7 +327,7 @@ fn k_a_carry_that_was_complete_once_is_refused_when_damaged() {
     run_with(&disk, "a b c", lazy, Duration::ZERO).expect("it opens");
     let disk = disk.restart(Crash::Process(255), Faults::default());
     run(&disk, "d").expect("it opens");
-    overwrite(&disk, 2, offset_of(2), &[0; 8]);
+    overwrite(&disk, 3, offset_of(2), &[0; 8]);
     check_refused(&disk, "record 4 proves that it was synced");
 }
 
@@ -403,9 +409,9 @@ fn o_a_header_without_records_is_not_built_upon() {
     let disk = disk.restart(Crash::Process(255), faults);
     run(&disk, "c").expect_err("it crashes");
     let disk = disk.restart(Crash::Process(0), Faults::default());
-    assert_eq!(header_of(&disk, 2).predecessor.sequence, 1);
-    check(&disk, "a b");
     assert_eq!(header_of(&disk, 3).predecessor.sequence, 1);
+    check(&disk, "a b");
+    assert_eq!(header_of(&disk, 4).predecessor.sequence, 1);
 }
 
 #[test]
