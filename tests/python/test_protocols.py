@@ -1,11 +1,15 @@
 """Requests as bytes, with no SDK in between: routing, protocols, limits, and what hostile clients send."""
 
 import base64
+import json
 import re
 import socket
 import struct
 import zlib
 
+import botocore.config
+import botocore.loaders
+import botocore.session
 import pytest
 
 from cumulog import authorization, json_request, request
@@ -184,6 +188,58 @@ def test_malformed_cbor_is_refused(server, body):
     assert answer.status in (400, 404), answer
     assert answer.headers["smithy-protocol"] == "rpc-v2-cbor"
     still_well(server)
+
+
+@pytest.fixture
+def cbor_client(server, tmp_path):
+    """`cbor_client("sqs")`: boto3 with a model that says that the service speaks CBOR only."""
+
+    def cbor_client(service):
+        session = botocore.session.get_session()
+        loader = session.get_component("data_loader")
+        model = loader.load_service_model(service, "service-2")
+        model["metadata"] |= {"protocol": "smithy-rpc-v2-cbor", "protocols": ["smithy-rpc-v2-cbor"]}
+        directory = tmp_path / service / model["metadata"]["apiVersion"]
+        directory.mkdir(parents=True)
+        (directory / "service-2.json").write_text(json.dumps(model))
+        # A loader of its own: it looks for customer models first, and shares no cache.
+        loader = botocore.loaders.Loader(extra_search_paths=[str(tmp_path)])
+        session.register_component("data_loader", loader)
+        client = session.create_client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=server.url,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=botocore.config.Config(retries={"total_max_attempts": 1}),
+        )
+        assert client.meta.service_model.resolved_protocol == "smithy-rpc-v2-cbor"
+        return client
+
+    return cbor_client
+
+
+def test_dynamodb_speaks_cbor(cbor_client, dynamodb, table):
+    client = cbor_client("dynamodb")
+    item = {"id": {"S": "ü"}, "n": {"N": "1.5"}, "b": {"B": b"\x00\xff"}, "l": {"L": [{"NULL": True}, {"M": {}}]}}
+    client.put_item(TableName=table, Item=item)
+    assert dynamodb.get_item(TableName=table, Key={"id": {"S": "ü"}})["Item"] == item
+    assert client.scan(TableName=table)["Items"] == [item]
+    created = client.describe_table(TableName=table)["Table"]["CreationDateTime"]
+    assert created == dynamodb.describe_table(TableName=table)["Table"]["CreationDateTime"]
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.describe_table(TableName="absent")
+
+
+def test_sqs_speaks_cbor(cbor_client, sqs, queue):
+    client = cbor_client("sqs")
+    attributes = {"bytes": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}}
+    client.send_message(QueueUrl=queue, MessageBody="ü", MessageAttributes=attributes)
+    [message] = sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"])["Messages"]
+    assert message["Body"] == "ü"
+    assert message["MessageAttributes"] == attributes
+    with pytest.raises(client.exceptions.QueueDoesNotExist):
+        client.get_queue_url(QueueName="absent")
 
 
 # Query.

@@ -48,7 +48,19 @@ def prefixes(listing):
 
 @pytest.mark.parametrize(
     "name",
-    ["ab", "a" * 64, "Upper", "under_score", "-dash", "dash-", "two..dots", "dot.-dash", "192.168.0.1", "xn--bucket", "x-s3alias"],
+    [
+        "ab",
+        "a" * 64,
+        "Upper",
+        "under_score",
+        "-dash",
+        "dash-",
+        "two..dots",
+        "dot.-dash",
+        "192.168.0.1",
+        "xn--bucket",
+        "x-s3alias",
+    ],
 )
 def test_bucket_names_that_break_the_rules_are_refused(server, name):
     error = refused("InvalidBucketName", unchecked(server).create_bucket, Bucket=name)["Error"]
@@ -198,7 +210,24 @@ def test_bodies_of_any_length_come_back(s3, bucket, size):
     assert s3.get_object(Bucket=bucket, Key="k", Range=middle)["Body"].read() == body[size // 2 :][:300_001]
 
 
-@pytest.mark.parametrize("key", ["a//b", "../up", "a/../b", "/lead", "trail/", " space ", "p+l?u&s=", "é", "日本", "\U0001f600", "%2F", "a\\b", "*'()!~"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a//b",
+        "../up",
+        "a/../b",
+        "/lead",
+        "trail/",
+        " space ",
+        "p+l?u&s=",
+        "é",
+        "日本",
+        "\U0001f600",
+        "%2F",
+        "a\\b",
+        "*'()!~",
+    ],
+)
 def test_keys_survive_as_they_came(s3, bucket, key):
     s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == key.encode()
@@ -360,7 +389,10 @@ def test_response_headers_can_be_overridden(s3, bucket):
         ResponseContentType="a/b",
         ResponseExpires=datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
     )
-    shown = [got[name] for name in ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType")]
+    shown = [
+        got[name]
+        for name in ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType")
+    ]
     assert shown == ["no-cache", "inline", "br", "fr", "a/b"]
     assert got["ExpiresString"] == "Wed, 02 Jan 2030 03:04:05 GMT"
 
@@ -415,7 +447,14 @@ def test_deletions_answer_per_key(s3, bucket):
         s3.put_object(Bucket=bucket, Key=key, Body=b"body")
     result = s3.delete_objects(
         Bucket=bucket,
-        Delete={"Objects": [{"Key": "a"}, {"Key": "absent"}, {"Key": "b", "ETag": '"other"'}, {"Key": "c", "VersionId": "x"}]},
+        Delete={
+            "Objects": [
+                {"Key": "a"},
+                {"Key": "absent"},
+                {"Key": "b", "ETag": '"other"'},
+                {"Key": "c", "VersionId": "x"},
+            ]
+        },
     )
     assert [entry["Key"] for entry in result["Deleted"]] == ["a", "absent"]
     errors = {entry["Key"]: entry["Code"] for entry in result["Errors"]}
@@ -456,13 +495,33 @@ def test_a_deletion_of_many_needs_a_digest(server, bucket):
 
 
 def test_copies_take_or_replace_what_the_source_says(s3, bucket):
-    s3.put_object(Bucket=bucket, Key="k", Body=b"body", ContentType="a/b", Metadata={"m": "1"}, Tagging="t=1", CacheControl="no-cache")
-    copied = s3.copy_object(Bucket=bucket, Key="same", CopySource={"Bucket": bucket, "Key": "k"}, Metadata={"m": "ignored"})
+    s3.put_object(
+        Bucket=bucket,
+        Key="k",
+        Body=b"body",
+        ContentType="a/b",
+        Metadata={"m": "1"},
+        Tagging="t=1",
+        CacheControl="no-cache",
+    )
+    copied = s3.copy_object(
+        Bucket=bucket, Key="same", CopySource={"Bucket": bucket, "Key": "k"}, Metadata={"m": "ignored"}
+    )
     assert copied["CopyObjectResult"]["ETag"] == ETAG_OF_BODY
     same = s3.head_object(Bucket=bucket, Key="same")
-    assert (same["ContentType"], same["Metadata"], same["CacheControl"], same["TagCount"]) == ("a/b", {"m": "1"}, "no-cache", 1)
+    assert (same["ContentType"], same["Metadata"], same["CacheControl"], same["TagCount"]) == (
+        "a/b",
+        {"m": "1"},
+        "no-cache",
+        1,
+    )
     s3.copy_object(
-        Bucket=bucket, Key="other", CopySource=f"/{bucket}/k", MetadataDirective="REPLACE", Metadata={"n": "2"}, TaggingDirective="REPLACE"
+        Bucket=bucket,
+        Key="other",
+        CopySource=f"/{bucket}/k",
+        MetadataDirective="REPLACE",
+        Metadata={"n": "2"},
+        TaggingDirective="REPLACE",
     )
     other = s3.head_object(Bucket=bucket, Key="other")
     assert (other["ContentType"], other["Metadata"]) == ("binary/octet-stream", {"n": "2"})
@@ -555,8 +614,12 @@ def test_pages_join_to_the_whole(s3, tree, size, delimiter):
     for operation in ("list_objects", "list_objects_v2", "list_object_versions"):
         entries = "Versions" if operation == "list_object_versions" else "Contents"
         whole = getattr(s3, operation)(Bucket=tree, Delimiter=delimiter)
-        pages = list(s3.get_paginator(operation).paginate(Bucket=tree, Delimiter=delimiter, PaginationConfig={"PageSize": size}))
-        assert [entry["Key"] for page in pages for entry in page.get(entries, [])] == [entry["Key"] for entry in whole[entries]]
+        pages = list(
+            s3.get_paginator(operation).paginate(Bucket=tree, Delimiter=delimiter, PaginationConfig={"PageSize": size})
+        )
+        assert [entry["Key"] for page in pages for entry in page.get(entries, [])] == [
+            entry["Key"] for entry in whole[entries]
+        ]
         assert [group for page in pages for group in prefixes(page)] == prefixes(whole)
         assert all(len(page.get(entries, [])) + len(prefixes(page)) == size for page in pages[:-1])
 
@@ -643,7 +706,9 @@ def upload(s3, bucket, parts, key="k", complete=None, **parameters):
     for number, body in enumerate(parts, 1):
         answer = s3.upload_part(**where, PartNumber=number, Body=body)
         sums = {name: value for name, value in answer.items() if name.startswith("Checksum")}
-        done.append({"PartNumber": number, "ETag": answer["ETag"]} | (sums if "ChecksumAlgorithm" in parameters else {}))
+        done.append(
+            {"PartNumber": number, "ETag": answer["ETag"]} | (sums if "ChecksumAlgorithm" in parameters else {})
+        )
     return s3.complete_multipart_upload(**where, MultipartUpload={"Parts": done}, **(complete or {}))
 
 
@@ -661,7 +726,12 @@ def test_parts_become_one_object(s3, bucket):
     assert done["Location"].endswith(f"/{bucket}/k")
     got = s3.get_object(Bucket=bucket, Key="k")
     assert got["Body"].read() == b"".join(PARTS)
-    assert (got["ContentType"], got["Metadata"], got["TagCount"], got["StorageClass"]) == ("a/b", {"m": "1"}, 1, "STANDARD_IA")
+    assert (got["ContentType"], got["Metadata"], got["TagCount"], got["StorageClass"]) == (
+        "a/b",
+        {"m": "1"},
+        1,
+        "STANDARD_IA",
+    )
     edge = s3.get_object(Bucket=bucket, Key="k", Range=f"bytes={5 * MIB - 2}-{5 * MIB + 1}")["Body"].read()
     assert edge == b"".join(PARTS)[5 * MIB - 2 : 5 * MIB + 2]
     for number, part in enumerate(PARTS, 1):
@@ -686,22 +756,39 @@ def test_parts_become_one_object(s3, bucket):
 def test_checksums_of_parts_are_combined(s3, bucket, algorithm, kind, stored):
     member = f"Checksum{algorithm}"
     if stored is None:
-        digest = (lambda data: zlib.crc32(data).to_bytes(4, "big")) if algorithm == "CRC32" else (lambda data: hashlib.sha256(data).digest())
+        digest = (
+            (lambda data: zlib.crc32(data).to_bytes(4, "big"))
+            if algorithm == "CRC32"
+            else (lambda data: hashlib.sha256(data).digest())
+        )
         stored = base64.b64encode(digest(b"".join(map(digest, PARTS)))).decode() + "-3"
 
     def parts_with_checksums(identifier):
         for number, body in enumerate(PARTS, 1):
-            yield number, s3.upload_part(
-                Bucket=bucket, Key="k", UploadId=identifier, PartNumber=number, Body=body, ChecksumAlgorithm=algorithm
+            yield (
+                number,
+                s3.upload_part(
+                    Bucket=bucket,
+                    Key="k",
+                    UploadId=identifier,
+                    PartNumber=number,
+                    Body=body,
+                    ChecksumAlgorithm=algorithm,
+                ),
             )
 
     created = s3.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm=algorithm, ChecksumType=kind)
     assert (created["ChecksumAlgorithm"], created["ChecksumType"]) == (algorithm, kind)
     where = {"Bucket": bucket, "Key": "k", "UploadId": created["UploadId"]}
-    done = [{"PartNumber": number, "ETag": part["ETag"], member: part[member]} for number, part in parts_with_checksums(created["UploadId"])]
+    done = [
+        {"PartNumber": number, "ETag": part["ETag"], member: part[member]}
+        for number, part in parts_with_checksums(created["UploadId"])
+    ]
     listed = s3.list_parts(**where)
     assert [part[member] for part in listed["Parts"]] == [part[member] for part in done]
-    refused("BadDigest", s3.complete_multipart_upload, **where, MultipartUpload={"Parts": done}, **{member: done[0][member]})
+    refused(
+        "BadDigest", s3.complete_multipart_upload, **where, MultipartUpload={"Parts": done}, **{member: done[0][member]}
+    )
     completed = s3.complete_multipart_upload(**where, MultipartUpload={"Parts": done}, **{member: stored})
     assert (completed[member], completed["ChecksumType"]) == (stored, kind)
     head = s3.head_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
@@ -776,7 +863,9 @@ def test_parts_can_be_copied(s3, bucket):
     source = content(6 * MIB)
     s3.put_object(Bucket=bucket, Key="source", Body=source)
     where = {"Bucket": bucket, "Key": "k", "UploadId": s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]}
-    copy = lambda number, **parameters: s3.upload_part_copy(**where, PartNumber=number, CopySource=f"{bucket}/source", **parameters)
+    copy = lambda number, **parameters: s3.upload_part_copy(
+        **where, PartNumber=number, CopySource=f"{bucket}/source", **parameters
+    )
     whole = copy(1)["CopyPartResult"]["ETag"]
     assert whole == f'"{hashlib.md5(source).hexdigest()}"'
     part = copy(2, CopySourceRange=f"bytes=300000-{300000 + 600000}")["CopyPartResult"]["ETag"]
@@ -797,7 +886,9 @@ def test_a_conditional_completion_sees_what_came_between(s3, bucket):
     where = {"Bucket": bucket, "Key": "k", "UploadId": identifier}
     parts = {"Parts": [{"PartNumber": 1, "ETag": s3.upload_part(**where, PartNumber=1, Body=b"part")["ETag"]}]}
     s3.delete_object(Bucket=bucket, Key="k")
-    error = refused("ConditionalRequestConflict", s3.complete_multipart_upload, **where, MultipartUpload=parts, IfNoneMatch="*")
+    error = refused(
+        "ConditionalRequestConflict", s3.complete_multipart_upload, **where, MultipartUpload=parts, IfNoneMatch="*"
+    )
     assert error["Error"]["Condition"] == "If-None-Match"
     upload(s3, bucket, [b"part"], complete={"IfNoneMatch": "*"})
 
@@ -874,7 +965,11 @@ def test_everything_is_there_after_a_kill(durable):
     s3.put_object(Bucket="bucket", Key="large", Body=content(3 * MIB))
     upload(s3, "bucket", PARTS, key="parts")
     s3.copy_object(Bucket="bucket", Key="copy", CopySource="bucket/parts")
-    where = {"Bucket": "bucket", "Key": "open", "UploadId": s3.create_multipart_upload(Bucket="bucket", Key="open")["UploadId"]}
+    where = {
+        "Bucket": "bucket",
+        "Key": "open",
+        "UploadId": s3.create_multipart_upload(Bucket="bucket", Key="open")["UploadId"],
+    }
     etag = s3.upload_part(**where, PartNumber=1, Body=PARTS[0])["ETag"]
 
     def state():
