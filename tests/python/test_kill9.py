@@ -3,7 +3,7 @@
 Each round starts the server on what the last one left, lets writers of all services loose on it, kills it
 some milliseconds later, starts it again and compares what it holds with what it acknowledged. A request
 whose answer never came may have happened or not; nothing else may differ. Now and then the recovery is
-killed as well.
+killed as well, and in between a round ends with SIGTERM, which is to be a clean end.
 
 A failure names its seed: `CUMULOG_TEST_SEED=… ./test python -k kill9` makes the same requests again, though
 not at the same microsecond.
@@ -20,8 +20,8 @@ import urllib3.exceptions
 
 from cumulog import START_SECONDS_MAX, Cumulog
 
-# Two durabilities, two halves each: 26 rounds with either.
-ROUNDS = 13
+# Two durabilities, two halves each, every sixth a clean end: 26 kills with either.
+ROUNDS = 15
 
 # What a client sees of a server that dies under it.
 CUT_OFF = (
@@ -419,12 +419,17 @@ def kill_and_check(server, rng, run):
         for thread in threads:
             thread.start()
         time.sleep(rng.choice([0.01, 0.1, 0.3]) * rng.random() + 0.005)
-        server.kill9()
+        asked_to_stop = round % 6 == 0
+        server.stop() if asked_to_stop else server.kill9()
         for thread in threads:
             thread.join()
         assert not failures, f"{where}: {failures[0]!r}"
 
-        start_again(server, rng)
+        if asked_to_stop:
+            server.start()
+            assert ", clean stop" in server.log, where
+        else:
+            start_again(server, rng)
         for writer in objects:
             writer.check(where, thorough=round == ROUNDS)
         held = Items.held(server)
