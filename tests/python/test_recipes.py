@@ -82,7 +82,7 @@ def test_half_processed_queue_work_resumes(durable):
     deadline: the workers that took it can still finish it.
     """
     sqs = durable.sqs
-    url = sqs.create_queue(QueueName="jobs", Attributes={"VisibilityTimeout": "3"})["QueueUrl"]
+    url = sqs.create_queue(QueueName="jobs", Attributes={"VisibilityTimeout": "6"})["QueueUrl"]
     jobs = {f"job {number}" for number in range(12)}
     for job in sorted(jobs):
         sqs.send_message(QueueUrl=url, MessageBody=job)
@@ -108,12 +108,14 @@ def test_half_processed_queue_work_resumes(durable):
     abandoned = take(3)
     assert not (done.keys() & slow.keys() or slow.keys() & abandoned.keys())
 
+    time.sleep(3)
     durable.kill9()
     durable.start()
+    restarted_at = time.monotonic()
 
     # Only what nobody had taken is to be had.
     fresh = receive(VisibilityTimeout=600)
-    if time.monotonic() - taken_at < 2.5:
+    if time.monotonic() - taken_at < 5:
         assert fresh.keys() == jobs - done.keys() - slow.keys() - abandoned.keys()
     # The slow worker finishes with the handles it had before the kill.
     for handle in slow.values():
@@ -123,12 +125,12 @@ def test_half_processed_queue_work_resumes(durable):
 
     # What the dead worker had taken comes back when its time is up, counted from before the kill.
     again = {}
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 20
     while len(again) < len(abandoned.keys() - fresh.keys()) and time.monotonic() < deadline:
         again |= receive(WaitTimeSeconds=5, VisibilityTimeout=600)
-    waited = time.monotonic() - taken_at
+    waited = time.monotonic() - restarted_at
     assert again.keys() == abandoned.keys() - fresh.keys()
-    assert waited < 6, "the deadline began anew at the restart"
+    assert waited < 6, "the deadlines began anew at the restart"
     for handle in again.values():
         sqs.delete_message(QueueUrl=url, ReceiptHandle=handle)
 
