@@ -1,7 +1,7 @@
 //! Queue attributes: from a caller's text to typed settings, checked in AWS's words, and back to text.
 
 use super::error::{Result, SqsError};
-use super::names::Location;
+use super::redrive;
 use super::rows::{Redrive, Settings};
 use cumulog_shape::Map;
 use serde_json::Value;
@@ -91,8 +91,8 @@ impl Settings {
             "KmsMasterKeyId" => self.kms_key = filled(value),
             "SqsManagedSseEnabled" => self.managed_encryption = flag()?,
             "Policy" => self.policy = object_text(name, value)?,
-            "RedrivePolicy" => self.redrive = redrive(value)?,
-            "RedriveAllowPolicy" => self.redrive_allow = redrive_allow(value)?,
+            "RedrivePolicy" => self.redrive = Redrive::parse(value)?,
+            "RedriveAllowPolicy" => self.redrive_allow = redrive::check_allow(value)?,
             FIFO => return self.check_kind(value),
             "DeduplicationScope" | "FifoThroughputLimit" if !self.fifo => {
                 return Err(SqsError::InvalidAttributeName(format!(
@@ -244,117 +244,6 @@ fn object_text(name: &str, value: &str) -> Result<Option<String>> {
     }
 }
 
-/// Reads a redrive policy: `{"deadLetterTargetArn": "arn:…", "maxReceiveCount": 3}`, the count also as text.
-fn redrive(text: &str) -> Result<Option<Redrive>> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let invalid = |reason: String| SqsError::value(text, "RedrivePolicy", reason);
-    let Ok(Value::Object(policy)) = serde_json::from_str(text) else {
-        return Err(invalid(
-            "Redrive policy is not a valid JSON map.".to_owned(),
-        ));
-    };
-    let mandatory = |name| {
-        let missing = || {
-            invalid(format!(
-                "Redrive policy does not contain mandatory attribute: {name}."
-            ))
-        };
-        policy.get(name).ok_or_else(missing)
-    };
-    let (count, target) = (
-        mandatory("maxReceiveCount")?,
-        mandatory("deadLetterTargetArn")?,
-    );
-    if policy.len() > 2 {
-        return Err(invalid(
-            "Only following attributes are supported: [deadLetterTargetArn, maxReceiveCount]."
-                .to_owned(),
-        ));
-    }
-    let count_text = count
-        .as_str()
-        .map_or_else(|| count.to_string(), str::to_owned);
-    let receives_max = count_text
-        .parse()
-        .ok()
-        .filter(|count| (1..=1000).contains(count));
-    let receives_max = receives_max.ok_or_else(|| {
-        invalid(format!(
-            "Invalid value for maxReceiveCount: {count_text}, valid values are from 1 to 1000 both inclusive."
-        ))
-    })?;
-    let target = target.as_str().unwrap_or_default();
-    if Location::from_arn(target).is_none() {
-        return Err(invalid(
-            "Dead-letter target ARN should be fully qualified ARN.".to_owned(),
-        ));
-    }
-    Ok(Some(Redrive {
-        text: text.to_owned(),
-        target_arn: target.to_owned(),
-        receives_max,
-    }))
-}
-
-/// Which queues may name a queue as their dead-letter queue.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum RedriveAllow {
-    All,
-    None,
-    Queues(Vec<String>),
-}
-
-impl RedriveAllow {
-    /// `None` if it is not one.
-    fn parse(text: &str) -> Option<RedriveAllow> {
-        let policy: Value = serde_json::from_str(text).ok()?;
-        let queues = policy.get("sourceQueueArns");
-        match policy.get("redrivePermission")?.as_str()? {
-            "allowAll" if queues.is_none() => Some(RedriveAllow::All),
-            "denyAll" if queues.is_none() => Some(RedriveAllow::None),
-            "byQueue" => {
-                let queues = queues?.as_array()?;
-                let arns = queues.iter().map(|arn| Some(arn.as_str()?.to_owned()));
-                let arns: Vec<String> = arns.collect::<Option<_>>()?;
-                (1..=10)
-                    .contains(&arns.len())
-                    .then_some(RedriveAllow::Queues(arns))
-            }
-            _ => None,
-        }
-    }
-
-    pub(crate) fn allows(&self, source_arn: &str) -> bool {
-        match self {
-            RedriveAllow::All => true,
-            RedriveAllow::None => false,
-            RedriveAllow::Queues(arns) => arns.iter().any(|arn| arn == source_arn),
-        }
-    }
-}
-
-impl Settings {
-    /// Which queues may name this one as their dead-letter queue: all, if it does not say.
-    pub(crate) fn redrive_allow(&self) -> RedriveAllow {
-        let parsed = self.redrive_allow.as_deref().and_then(RedriveAllow::parse);
-        parsed.unwrap_or(RedriveAllow::All)
-    }
-}
-
-fn redrive_allow(text: &str) -> Result<Option<String>> {
-    let valid = text.is_empty() || RedriveAllow::parse(text).is_some();
-    if !valid {
-        return Err(SqsError::value(
-            text,
-            "RedriveAllowPolicy",
-            "Amazon SQS can't create the redrive allow policy, as it’s in an unsupported format.",
-        ));
-    }
-    Ok(filled(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -439,40 +328,6 @@ mod tests {
         check(
             &[("KmsMasterKeyId", "key"), ("SqsManagedSseEnabled", "true")],
             "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.",
-        );
-    }
-
-    #[test]
-    fn redrive_policies_are_checked_in_the_words_of_aws() {
-        fn check(policy: &str, reason: &str) {
-            let error = Settings::create(&map(&[("RedrivePolicy", policy)])).expect_err(policy);
-            let expected =
-                format!("Value {policy} for parameter RedrivePolicy is invalid. Reason: {reason}");
-            assert_eq!(error.to_string(), expected);
-        }
-        let arn = "arn:aws:sqs:us-east-1:000000000000:dead";
-        check("x", "Redrive policy is not a valid JSON map.");
-        check(
-            r#"{"maxReceiveCount":1}"#,
-            "Redrive policy does not contain mandatory attribute: deadLetterTargetArn.",
-        );
-        check(
-            &format!(r#"{{"deadLetterTargetArn":"{arn}"}}"#),
-            "Redrive policy does not contain mandatory attribute: maxReceiveCount.",
-        );
-        check(
-            &format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":"1001"}}"#),
-            "Invalid value for maxReceiveCount: 1001, valid values are from 1 to 1000 both inclusive.",
-        );
-        check(
-            r#"{"deadLetterTargetArn":"dead","maxReceiveCount":1}"#,
-            "Dead-letter target ARN should be fully qualified ARN.",
-        );
-        let policy = format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":"5"}}"#);
-        let settings = Settings::create(&map(&[("RedrivePolicy", &policy)])).expect("is valid");
-        assert_eq!(
-            settings.redrive.map(|redrive| redrive.receives_max),
-            Some(5)
         );
     }
 

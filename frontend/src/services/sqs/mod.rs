@@ -14,6 +14,7 @@ mod chaos;
 mod digest;
 mod error;
 mod fifo;
+mod filter;
 mod ledger;
 mod names;
 mod payload;

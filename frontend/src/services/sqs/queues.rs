@@ -198,7 +198,9 @@ pub(super) fn set_queue_attributes(
     if input.attributes.contains_key("FifoQueue") {
         return Err(attributes::unknown("FifoQueue"));
     }
-    redrive::check(txn, &queue)?;
+    if input.attributes.contains_key("RedrivePolicy") {
+        redrive::check(txn, &queue)?;
+    }
     queue.row.modified_ms = call.now.0;
     QUEUES.put(txn, &queue.key(), &queue.row);
     if before.fifo && before.delay_seconds != queue.row.settings.delay_seconds {

@@ -6,7 +6,7 @@
 use super::attributes;
 use super::digest;
 use super::error::{Result, SqsError};
-use super::payload::AttributeFilter;
+use super::filter::AttributeFilter;
 use super::queue::{Queue, url_of};
 use super::receipt::ReceiptHandle;
 use super::rows::{

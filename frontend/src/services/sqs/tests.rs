@@ -380,6 +380,24 @@ async fn a_dead_letter_that_is_deleted_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_queue_outlives_its_dead_letter_queue() {
+    let sqs = Sqs::new();
+    let dead = sqs.queue("dead", &[]);
+    let policy =
+        r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":1}"#;
+    let url = sqs.queue("jobs", &[("RedrivePolicy", policy)]);
+    sqs.send(&url, "one").await;
+    let input = model::DeleteQueueInput { queue_url: dead };
+    sqs.write(super::queues::delete_queue, input)
+        .expect("exists");
+    set(&sqs, &url, "VisibilityTimeout", "10");
+    for _ in 0..3 {
+        assert_eq!(bodies(&sqs.receive(&url).await), ["one"]);
+        sqs.pass_seconds(10);
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_queue_leaves_nothing_and_its_handles_die() {
     let sqs = Sqs::new();
     let url = sqs.queue("jobs.fifo", &[FIFO]);
