@@ -247,8 +247,17 @@ fn check_reads(request: &mut KeysAndAttributes, count: &mut usize) -> Result<(),
     }
     .check()?;
     legacy::check_attributes_to_get(request.attributes_to_get.as_ref())?;
+    let mut seen = BTreeSet::new();
     for key in &mut request.keys {
         value::check_item(key)?;
+        let mut attributes: Vec<(&str, String)> = key
+            .iter()
+            .map(|(name, value)| (name, value::printed(value)))
+            .collect();
+        attributes.sort_unstable();
+        if !seen.insert(attributes) {
+            return Err(duplicates());
+        }
         *count += 1;
         if *count > READS_MAX {
             return Err(ValidationError::new(
@@ -282,9 +291,6 @@ impl Reads<'_> {
             .iter()
             .map(|key| table.checked_key(key))
             .collect::<Result<Vec<_>, _>>()?;
-        if keys.iter().collect::<BTreeSet<_>>().len() < keys.len() {
-            return Err(duplicates().into());
-        }
         check_projection(&table, projection)?;
         let mut consumed = Consumed::default();
         let mut items = Vec::new();

@@ -32,6 +32,7 @@ pub(crate) fn table_row(call: &Call, input: CreateTableInput) -> Result<TableRow
         .iter()
         .map(|definition| definition.attribute_name.as_str())
         .collect();
+    check_definitions(&names)?;
     if keys.len() > names.len() {
         return Err(ValidationError::new(
             "Invalid KeySchema: Some index key attribute have no definition",
@@ -337,6 +338,23 @@ fn key_rows(keys: &[KeySchemaElement]) -> Vec<KeyRow> {
         .collect()
 }
 
+fn first_repeated<T: PartialEq>(list: &[T]) -> Option<&T> {
+    let mut elements = list.iter().enumerate();
+    elements
+        .find(|(index, element)| list[..*index].contains(element))
+        .map(|(_, element)| element)
+}
+
+/// No attribute has two types.
+fn check_definitions(names: &[&str]) -> Result<(), ValidationError> {
+    match first_repeated(names) {
+        Some(name) => Err(ValidationError::invalid(format!(
+            "Duplicate AttributeName in AttributeDefinitions: {name}"
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn attribute_rows(
     definitions: &[model::AttributeDefinition],
 ) -> Result<Vec<AttributeRow>, ValidationError> {
@@ -349,11 +367,6 @@ fn attribute_rows(
                 definition.attribute_type.as_str()
             ))
         })?;
-        if rows.iter().any(|row| row.name == *name) {
-            return Err(ValidationError::invalid(format!(
-                "Duplicate AttributeName in AttributeDefinitions: {name}"
-            )));
-        }
         rows.push(AttributeRow {
             name: name.clone(),
             kind,
@@ -531,7 +544,12 @@ fn check_projection(projection: &model::Projection) -> Result<ProjectionRow, Val
         return Err(ValidationError::invalid("Unknown ProjectionType: null"));
     };
     match (kind, &projection.non_key_attributes) {
-        (ProjectionType::Include, Some(names)) => Ok(ProjectionRow::Include(names.clone())),
+        (ProjectionType::Include, Some(names)) => match first_repeated(names) {
+            Some(name) => Err(ValidationError::invalid(format!(
+                "Duplicate attribute in NonKeyAttributes: {name}"
+            ))),
+            None => Ok(ProjectionRow::Include(names.clone())),
+        },
         (ProjectionType::Include, None) => Err(ValidationError::invalid(
             "ProjectionType is INCLUDE, but NonKeyAttributes is not specified",
         )),

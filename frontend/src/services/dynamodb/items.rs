@@ -263,11 +263,11 @@ pub(crate) async fn update_item(
         let old = before.as_ref().map(|row| &row.item);
         let sizes = (before.as_ref().map_or(0, |row| row.bytes as usize), bytes);
         let consumed =
-            (detail != Detail::None).then(|| Consumed::write(&table, old, Some(&after), sizes));
+            (detail != Detail::None).then(|| Consumed::write(&table, old, after.as_ref(), sizes));
         Ok::<_, Error>(UpdateItemOutput {
             consumed_capacity: consumed
                 .and_then(|consumed| consumed.describe(table_name, detail, None)),
-            item_collection_metrics: write::collection_metrics(&table, &after, metrics),
+            item_collection_metrics: write::collection_metrics(&table, update.key, metrics),
             attributes: update.returned(return_values, before.map(|row| row.item), after),
         })
     })
@@ -282,10 +282,10 @@ pub(crate) struct Change<'a> {
     pub(crate) on_failure: bool,
 }
 
-/// What an update did.
+/// What an update did. Nothing comes after only if there was nothing and it removed from it.
 pub(crate) struct Changed {
     pub(crate) before: Option<ItemRow>,
-    pub(crate) after: Item,
+    pub(crate) after: Option<Item>,
     pub(crate) bytes: usize,
 }
 
@@ -296,6 +296,14 @@ impl Change<'_> {
         self.check_against(table)?;
         let before = write::load_before(txn, table, &key, true)?;
         require(self.condition.as_ref(), before.as_ref(), self.on_failure)?;
+        let removes = self.update.as_ref().is_some_and(Update::only_removes);
+        if before.is_none() && removes {
+            return Ok(Changed {
+                before,
+                after: None,
+                bytes: 0,
+            });
+        }
         let mut after = before
             .as_ref()
             .map_or_else(|| self.key.clone(), |row| row.item.clone());
@@ -311,7 +319,7 @@ impl Change<'_> {
         write::replace(txn, table, &key, before.as_ref(), Some(&new))?;
         Ok(Changed {
             before,
-            after,
+            after: Some(after),
             bytes,
         })
     }
@@ -348,7 +356,7 @@ impl Change<'_> {
         &self,
         wanted: Option<&ReturnValue>,
         before: Option<Item>,
-        after: Item,
+        after: Option<Item>,
     ) -> Option<Item> {
         let changed = |item: &Item| {
             self.update
@@ -357,9 +365,9 @@ impl Change<'_> {
         };
         let returned = match wanted {
             Some(ReturnValue::AllOld) => before,
-            Some(ReturnValue::AllNew) => Some(after),
+            Some(ReturnValue::AllNew) => after,
             Some(ReturnValue::UpdatedOld) => before.as_ref().and_then(changed),
-            Some(ReturnValue::UpdatedNew) => changed(&after),
+            Some(ReturnValue::UpdatedNew) => after.as_ref().and_then(changed),
             _ => None,
         };
         returned.filter(|item| !item.is_empty())

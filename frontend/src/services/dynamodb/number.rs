@@ -182,17 +182,17 @@ impl Number {
         let head = (0x80 + (point + i64::from(odd)) / 2 + 64) as u8;
         out.push(if self.negative { !head } else { head });
         let digits = self.digits() + u32::from(odd);
-        let mut rest = if digits.is_multiple_of(2) {
-            self.coefficient
-        } else {
-            self.coefficient * 10
-        };
         let pairs = digits.div_ceil(2);
         let start = out.len();
-        for _ in 0..pairs {
-            let pair = (rest % 100) as u8;
+        let mut push = |pair: u8| out.push(if self.negative { 101 - pair } else { pair + 1 });
+        let mut rest = self.coefficient;
+        if !digits.is_multiple_of(2) {
+            push((rest % 10) as u8 * 10);
+            rest /= 10;
+        }
+        for _ in 0..digits / 2 {
+            push((rest % 100) as u8);
             rest /= 100;
-            out.push(if self.negative { 101 - pair } else { pair + 1 });
         }
         out[start..].reverse();
         if self.negative && pairs < 20 {

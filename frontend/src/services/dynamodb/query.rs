@@ -74,6 +74,7 @@ pub(crate) fn query(call: &Call, view: &View, mut input: QueryInput) -> Result<Q
     if let Some(start) = &input.exclusive_start_key {
         page.check_table_key(start)?;
         partition.check_start(start)?;
+        check_restartable(&page, start)?;
     }
     page.check_projection_paths()?;
     let filter_name = if input.query_filter.is_some() {
@@ -99,9 +100,26 @@ pub(crate) fn query(call: &Call, view: &View, mut input: QueryInput) -> Result<Q
             .consumed(&input.table_name, input.return_consumed_capacity.as_ref()),
         count: Some(found.count),
         scanned_count: Some(found.scanned),
-        last_evaluated_key: found.last_key,
+        last_evaluated_key: found
+            .last_key
+            .filter(|_| index.is_some() || table.range.is_some()),
         items: found.items,
     })
+}
+
+/// Without a sort key there is one item, after which nothing can follow.
+fn check_restartable(page: &Page<'_>, start: &Item) -> Result<(), ValidationError> {
+    if page.index.is_some() || page.table.range.is_some() {
+        return Ok(());
+    }
+    let attributes: Vec<String> = start
+        .iter()
+        .map(|(name, value)| format!("{name}=AttributeValue: {}", value::printed(value)))
+        .collect();
+    Err(ValidationError::new(format!(
+        "The provided exclusive start key is invalid: ExclusiveStartKey: {{{}}}",
+        attributes.join(", ")
+    )))
 }
 
 /// A legacy KeyConditions goes with the other expressions.

@@ -127,6 +127,16 @@ fn invalid_arn(given: &str) -> ValidationError {
     ValidationError::new(format!("Invalid table ARN: {given}"))
 }
 
+/// Operations on tables word the length of a name in their own way, before they look at anything else.
+pub(crate) fn check_name_length(given: &str) -> Result<(), ValidationError> {
+    if given.starts_with("arn:") || (3..=255).contains(&given.len()) {
+        return Ok(());
+    }
+    Err(ValidationError::new(
+        "TableName must be at least 3 characters long and at most 255 characters long",
+    ))
+}
+
 /// Names that AWS accepts: 3 to 255 characters of `[a-zA-Z0-9_.-]`.
 pub(crate) fn check_table_name(member: &str, name: &str) -> Result<(), ValidationError> {
     let mut findings = Vec::new();

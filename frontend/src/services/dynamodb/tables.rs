@@ -23,7 +23,7 @@ use super::rows::{
     CountRow, INDEX, ITEMS, IndexDefinitionRow, KeyKind, KeyRole, KeyRow, ProjectionRow, SEQUENCE,
     STATS, StatsRow, TABLES, TableRow, ThroughputRow,
 };
-use super::schema::{Address, Table, check_table_name};
+use super::schema::{Address, Table, check_name_length, check_table_name};
 use crate::call::Call;
 
 const TABLES_MAX: usize = 2500;
@@ -35,6 +35,7 @@ pub(crate) fn create_table(
     txn: &mut Txn,
     input: CreateTableInput,
 ) -> Result<CreateTableOutput, Error> {
+    check_name_length(&input.table_name)?;
     let given = input.table_name.clone();
     let address = Address::parse(call, &given)?;
     let mut row = create::table_row(
@@ -79,6 +80,7 @@ pub(crate) fn describe_table(
     view: &View,
     input: DescribeTableInput,
 ) -> Result<DescribeTableOutput, Error> {
+    check_name_length(&input.table_name)?;
     let address = Address::parse(call, &input.table_name)?;
     let table = named(call, view, &address)?;
     let stats = STATS.get(view, &(table.row.number,))?.unwrap_or_default();
@@ -140,6 +142,7 @@ pub(crate) fn delete_table(
     txn: &mut Txn,
     input: DeleteTableInput,
 ) -> Result<DeleteTableOutput, Error> {
+    check_name_length(&input.table_name)?;
     let address = Address::parse(call, &input.table_name)?;
     let table = named(call, txn, &address)?;
     if table.row.deletion_protection {
@@ -163,8 +166,16 @@ pub(crate) fn delete_table(
         status: TableStatus::Deleting,
     }
     .table();
+    // AWS leaves the schema out of this one answer.
     Ok(DeleteTableOutput {
-        table_description: Some(description),
+        table_description: Some(TableDescription {
+            attribute_definitions: None,
+            key_schema: None,
+            creation_date_time: None,
+            global_secondary_indexes: None,
+            local_secondary_indexes: None,
+            ..description
+        }),
     })
 }
 

@@ -4,6 +4,7 @@
 //! write comes between: conflicts, which AWS reports, cannot happen.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use cumulog_engine::{Txn, View};
 use cumulog_model::dynamodb as model;
@@ -53,7 +54,9 @@ pub(crate) async fn transact_write_items(
         .map(Action::prepare)
         .collect::<Result<Vec<_>, _>>()?;
     if actions.iter().map(Action::bytes).sum::<usize>() > TRANSACTION_BYTES_MAX {
-        return Err(ValidationError::new("Transaction request cannot be larger than 4 MB").into());
+        return Err(
+            ValidationError::new("Collection size cannot exceed 4 MB in one transaction").into(),
+        );
     }
     let detail = Detail::of(input.return_consumed_capacity.as_ref());
     let metrics = input.return_item_collection_metrics.as_ref();
@@ -120,18 +123,10 @@ fn run(
         .iter()
         .map(|action| Table::open(call, txn, action.table))
         .collect::<Result<Vec<_>, _>>()?;
+    check_places(actions, &tables)?;
     let mut reasons = Vec::with_capacity(actions.len());
-    let mut seen = BTreeSet::new();
     let mut done = Done::default();
     for (action, table) in actions.iter().zip(&tables) {
-        if let Ok(key) = action.place(table)
-            && !seen.insert(key)
-        {
-            return Err(ValidationError::new(
-                "Transaction request cannot include multiple operations on one item",
-            )
-            .into());
-        }
         let outcome = action.run(txn, table, detail);
         if let Ok(consumed) = &outcome {
             done.note(action, table, consumed, metrics);
@@ -148,6 +143,34 @@ fn run(
         consumed_capacity: done.describe(detail, Transactional::Write),
         item_collection_metrics: (!done.metrics.is_empty()).then_some(done.metrics),
     })
+}
+
+/// Every action's key fits its table, and no item comes twice. The first that does not fit cancels the transaction, and
+/// nothing is said of the others.
+fn check_places(actions: &[Action<'_>], tables: &[Arc<Table>]) -> Result<(), Error> {
+    let places: Vec<_> = actions
+        .iter()
+        .zip(tables)
+        .map(|(action, table)| action.place(table))
+        .collect();
+    if let Some(misfit) = places.iter().position(Result::is_err) {
+        let reasons = places
+            .into_iter()
+            .enumerate()
+            .map(|(index, place)| match place {
+                Err(error) if index == misfit => reason::<()>(Err(error.into())),
+                _ => reason(Ok(())),
+            });
+        return Err(Error::Cancelled(reasons.collect::<Result<_, _>>()?));
+    }
+    let mut seen = BTreeSet::new();
+    if places.into_iter().flatten().all(|place| seen.insert(place)) {
+        return Ok(());
+    }
+    Err(
+        ValidationError::new("Transaction request cannot include multiple operations on one item")
+            .into(),
+    )
 }
 
 /// Why an action cancels its transaction; code `None` if it does not.
@@ -406,7 +429,7 @@ impl<'a> Action<'a> {
                     after,
                     bytes,
                 } = update.run(txn, table)?;
-                (before, Some(after), bytes)
+                (before, after, bytes)
             }
             Kind::Check {
                 key,

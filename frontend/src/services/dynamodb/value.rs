@@ -107,7 +107,9 @@ pub(crate) fn check_depth(item: &Item) -> Result<(), ValidationError> {
 }
 
 fn too_deep() -> ValidationError {
-    ValidationError::new("Nesting Levels have exceeded supported limits")
+    ValidationError::new(format!(
+        "Nesting Levels have exceeded supported limits: Attributes cannot be nested beyond {DEPTH_MAX} levels"
+    ))
 }
 
 fn check_strings(members: &[String]) -> Result<(), ValidationError> {

@@ -12,7 +12,6 @@ use super::parser::{Message, parse_condition};
 use super::path::{self, Path};
 use super::placeholders::Placeholders;
 use super::syntax::{Comparator, ConditionSyntax, FunctionSyntax, OperandSyntax, PathSyntax};
-use crate::services::dynamodb::size::value_size;
 use crate::services::dynamodb::value::{self, Item, TYPE_NAMES, Value, type_name};
 
 const IN_OPERANDS_MAX: usize = 100;
@@ -184,10 +183,11 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// What `size()` says: bytes, or elements.
+/// What `size()` says: of texts the UTF-16 units, as Java counts; else bytes or elements.
 fn size(value: &Value) -> Option<usize> {
     match value {
-        Value::S(_) | Value::B(_) => Some(value_size(value)),
+        Value::S(text) => Some(text.encode_utf16().count()),
+        Value::B(bytes) => Some(bytes.len()),
         Value::Ss(members) | Value::Ns(members) => Some(members.len()),
         Value::Bs(members) => Some(members.len()),
         Value::L(elements) => Some(elements.len()),
@@ -233,27 +233,40 @@ impl<'s, 'a> Parts<'s, 'a> {
     }
 
     fn check(&self) -> Result<(), Message> {
-        if let Some((function, _)) = self
-            .functions
-            .iter()
-            .find(|(function, _)| operand_count(function.name).is_none())
-        {
-            return Err(format!(
-                "Invalid function name; function: {}",
-                function.name
-            ));
-        }
-        if let Some((function, _)) = self
-            .functions
-            .iter()
-            .find(|(function, is_operand)| (function.name == "size") != *is_operand)
-        {
-            return Err(format!(
-                "The function is not allowed to be used this way in an expression; function: {}",
-                function.name
-            ));
-        }
+        let misplaced = |function: &FunctionSyntax<'_>, is_operand: bool| {
+            operand_count(function.name).is_none() || (function.name == "size") != is_operand
+        };
+        check_functions(&self.functions, misplaced)?;
         path::check_reserved(self.paths.iter().copied())
+    }
+}
+
+/// Refuses functions that do not exist, then those of which `misplaced` says that they stand at the wrong place.
+pub(super) fn check_functions(
+    functions: &[(&FunctionSyntax<'_>, bool)],
+    misplaced: impl Fn(&FunctionSyntax<'_>, bool) -> bool,
+) -> Result<(), Message> {
+    let exists = |name: &str| {
+        operand_count(name).is_some() || matches!(name, "if_not_exists" | "list_append")
+    };
+    if let Some((function, _)) = functions
+        .iter()
+        .find(|(function, _)| !exists(function.name))
+    {
+        return Err(format!(
+            "Invalid function name; function: {}",
+            function.name
+        ));
+    }
+    match functions
+        .iter()
+        .find(|(function, nested)| misplaced(function, *nested))
+    {
+        None => Ok(()),
+        Some((function, _)) => Err(format!(
+            "The function is not allowed to be used this way in an expression; function: {}",
+            function.name
+        )),
     }
 }
 
@@ -533,4 +546,257 @@ pub(super) fn wrong_type(operator: &str, found: &str) -> Message {
     format!(
         "Incorrect operand type for operator or function; operator or function: {operator}, operand type: {found}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{item, with_placeholders};
+    use super::*;
+
+    const VALUES: &str = r#"{
+        ":s": "abc", ":n": 5, ":t": true, ":z": null, ":l": ["x", 5], ":m": {"k": 1}, ":ss": {"SS": ["a", "b"]},
+        ":b": {"B": "ab"}, ":type": "S", ":dog": "DOG", ":low": 1, ":high": 9
+    }"#;
+
+    const ITEM: &str = r#"{
+        "s": "abc", "n": 5, "m": {"k": 5, "els": [1, {"deep": "x"}]}, "l": ["x", 5], "ss": {"SS": ["b", "a"]},
+        "name": "abc", "a.b": 7, "t": true, "e": "ab\u00ff"
+    }"#;
+
+    #[track_caller]
+    fn check(expression: &str, holds: bool) {
+        with_placeholders(expression, VALUES, |expression, placeholders| {
+            let condition = Condition::parse(expression, placeholders)
+                .unwrap_or_else(|error| panic!("{expression}: {error}"));
+            assert_eq!(condition.holds(&item(ITEM)), holds, "{expression}");
+        });
+    }
+
+    #[track_caller]
+    fn refuse(expression: &str, message: &str) {
+        with_placeholders(expression, VALUES, |expression, placeholders| {
+            let error = Condition::parse(expression, placeholders).expect_err(expression);
+            assert_eq!(error, message, "{expression}");
+        });
+    }
+
+    #[test]
+    fn comparisons_hold_between_equal_types_only() {
+        check("s = :s", true);
+        check(":s = s", true);
+        check("s = :n", false);
+        check("s <> :n", true);
+        check("n < :high", true);
+        check("n < :s", false);
+        check("n >= :n AND n <= :n", true);
+        check("n > :n", false);
+        check("ss = :ss", true);
+        check("l = :l", true);
+        check("m = :m", false);
+        check("t = :t", true);
+        check("n BETWEEN :low AND :high", true);
+        check("n between :high and n", false);
+        check("s IN (:n, :s)", true);
+        check("n IN (:s)", false);
+    }
+
+    #[test]
+    fn an_attribute_that_is_missing_equals_nothing() {
+        check("absent = :s", false);
+        check("absent <> :s", true);
+        check("absent = neither", false);
+        check("absent <> neither", true);
+        check("absent < :n", false);
+        check("absent BETWEEN :low AND :high", false);
+        check("absent IN (:s)", false);
+    }
+
+    #[test]
+    fn functions_look_at_what_is_there() {
+        check("attribute_exists(s)", true);
+        check("attribute_not_exists(m.els[1].deep)", false);
+        check("attribute_not_exists(m.els[2])", true);
+        check("attribute_type(s, :type)", true);
+        check("attribute_type(n, :type)", false);
+        check("begins_with(s, :s)", true);
+        check("begins_with(:s, s)", true);
+        check("begins_with(n, :s)", false);
+        check("contains(ss, :s)", false);
+        check("contains(l, :n)", true);
+        check("contains(s, :s)", true);
+        check("size(s) = size(#n)", true);
+        check("size(e) < :n", true);
+        check("size(n) = :n", false);
+        check("size(m.els) > :low", true);
+    }
+
+    #[test]
+    fn not_binds_tighter_than_and_than_or() {
+        check("s = :s OR s = :n AND s = :n", true);
+        check("(s = :s OR s = :n) AND s = :n", false);
+        check("NOT s = :n AND s = :s", true);
+        check("NOT (s = :s AND s = :n)", true);
+        check("NOT NOT s = :s", true);
+        check(
+            "((s) = :s) and (((n)) = (:n)) or attribute_exists(x)"
+                .replace("(((n)) = (:n))", "((n) = (:n))")
+                .as_str(),
+            true,
+        );
+    }
+
+    #[test]
+    fn paths_lead_into_documents() {
+        check("m.k = :n", true);
+        check("m.els[0] < :n", true);
+        check("(m).k = :n", true);
+        check("(m.els)[1].deep = :s", false);
+        check("#n = :s", true);
+        check("#d > :n", true);
+        check("s.k = :n", false);
+        check("l[0].k = :n", false);
+    }
+
+    #[test]
+    fn syntax_errors_quote_the_place() {
+        refuse("", "The expression can not be empty;");
+        refuse(" ", "Syntax error; token: \"<EOF>\", near: \"\"");
+        refuse("a", "Syntax error; token: \"<EOF>\", near: \"a\"");
+        refuse("a = ", "Syntax error; token: \"<EOF>\", near: \"=\"");
+        refuse("a b", "Syntax error; token: \"b\", near: \"a b\"");
+        refuse(
+            "a = :s AND",
+            "Syntax error; token: \"<EOF>\", near: \"AND\"",
+        );
+        refuse("a = :s b", "Syntax error; token: \"b\", near: \":s b\"");
+        refuse("(a = :s", "Syntax error; token: \"<EOF>\", near: \":s\"");
+        refuse("a = :s)", "Syntax error; token: \")\", near: \":s)\"");
+        refuse(
+            "(a = :s) = :s",
+            "Syntax error; token: \"=\", near: \") = :s\"",
+        );
+        refuse("a IN ()", "Syntax error; token: \")\", near: \"()\"");
+        refuse("a[-1] = :s", "Syntax error; token: \"-\", near: \"[-1\"");
+        refuse(
+            "a = (:s AND b)",
+            "Syntax error; token: \"AND\", near: \":s AND b\"",
+        );
+        refuse("and = :s", "Syntax error; token: \"and\", near: \"and =\"");
+    }
+
+    #[test]
+    fn refusals_come_in_awss_order() {
+        refuse("((a = :s))", "The expression has redundant parentheses;");
+        refuse("((a)) = :s", "The expression has redundant parentheses;");
+        refuse(
+            "f(a) AND size(a) AND name = :x",
+            "Invalid function name; function: f",
+        );
+        refuse(
+            "size(a) AND name = :x",
+            "The function is not allowed to be used this way in an expression; function: size",
+        );
+        refuse(
+            "contains(a, begins_with(a, :s))",
+            "The function is not allowed to be used this way in an expression; function: begins_with",
+        );
+        refuse(
+            "a = :x AND Name = :s",
+            "Attribute name is a reserved keyword; reserved keyword: Name",
+        );
+        refuse(
+            "#x = :x",
+            "An expression attribute name used in the document path is not defined; attribute name: #x",
+        );
+        refuse(
+            "a = :x AND contains(b)",
+            "An expression attribute value used in expression is not defined; attribute value: :x",
+        );
+        refuse(
+            "contains(b) AND a = :x",
+            "Incorrect number of operands for operator or function; operator or function: contains, number of operands: 1",
+        );
+        refuse(
+            "m.k = m.k",
+            "The first operand must be distinct from the remaining operands for this operator or function; \
+             operator: =, first operand: [m, k]",
+        );
+    }
+
+    #[test]
+    fn operands_that_can_never_fit_are_refused() {
+        refuse(
+            "begins_with(s, :n)",
+            "Incorrect operand type for operator or function; operator or function: begins_with, operand type: N",
+        );
+        refuse(
+            "size(:n) = :n",
+            "Incorrect operand type for operator or function; operator or function: size, operand type: N",
+        );
+        refuse(
+            "attribute_exists(:s)",
+            "Operator or function requires a document path; operator or function: attribute_exists",
+        );
+        refuse(
+            "attribute_type(s, :dog)",
+            "Invalid attribute type name found; type: DOG, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}",
+        );
+        refuse(
+            "attribute_type(s, a)",
+            "Incorrect operand type for operator or function; operator or function: attribute_type, \
+             operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}",
+        );
+        refuse(
+            "a BETWEEN :s AND :n",
+            "The BETWEEN operator requires same data type for lower and upper bounds; \
+             lower bound operand: AttributeValue: {S:abc}, upper bound operand: AttributeValue: {N:5}",
+        );
+        refuse(
+            "a BETWEEN :high AND :low",
+            "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; \
+             lower bound operand: AttributeValue: {N:9}, upper bound operand: AttributeValue: {N:1}",
+        );
+        refuse(
+            "a < :l",
+            "Incorrect operand type for operator or function; operator or function: <, operand type: L",
+        );
+    }
+
+    #[test]
+    fn limits_are_kept_whatever_the_nesting() {
+        let operators = |count: usize| format!("s = :s{}", " OR s = :s".repeat(count));
+        check(&operators(149), true);
+        refuse(
+            &operators(150),
+            "The expression contains too many operators; operator count: 301",
+        );
+        check(
+            &format!("{}a < :n{}", "not (".repeat(298), ")".repeat(298)),
+            false,
+        );
+        let nested = format!(
+            "s = :s {}{}",
+            "or (s = :s and (s = :s ".repeat(70),
+            "))".repeat(70)
+        );
+        check(&nested, true);
+        let long = format!("a = :s{}", " ".repeat(4091));
+        refuse(
+            &long,
+            "Expression size has exceeded the maximum allowed size; expression size: 4097",
+        );
+        refuse(
+            &"(".repeat(4096),
+            "Syntax error; token: \"<EOF>\", near: \"(\"",
+        );
+        refuse(
+            &format!("a < {}b{}", "f(".repeat(1000), ")".repeat(1000)),
+            "Invalid function name; function: f",
+        );
+        let deep = format!("a{} = :s", ".b".repeat(32));
+        refuse(
+            &deep,
+            "The document path has too many nesting levels; nesting levels: 33",
+        );
+    }
 }

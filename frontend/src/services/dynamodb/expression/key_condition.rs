@@ -182,3 +182,90 @@ fn attribute<'a, const N: usize>(operands: [&Operand<'a>; N]) -> Result<&'a str,
 fn no_attribute() -> Message {
     "Invalid condition in KeyConditionExpression: No key attribute specified".into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::with_placeholders;
+    use super::*;
+
+    #[track_caller]
+    fn check(expression: &str, expected: Result<&str, &str>) {
+        with_placeholders(
+            expression,
+            r#"{":a": "x", ":b": "y"}"#,
+            |expression, placeholders| {
+                let parsed = KeyConditions::parse(expression, placeholders).expect(expression);
+                let shown = parsed.map(|keys| {
+                    let conditions: Vec<String> = keys
+                        .conditions
+                        .iter()
+                        .map(|condition| {
+                            format!("{} {}", condition.attribute, condition.test.operator())
+                        })
+                        .collect();
+                    conditions.join(", ")
+                });
+                assert_eq!(
+                    shown.as_deref().map_err(String::as_str),
+                    expected,
+                    "{expression}"
+                );
+            },
+        );
+    }
+
+    #[test]
+    fn key_conditions_are_equality_and_a_range() {
+        check("p = :a", Ok("p EQ"));
+        check(":a = p AND :b < c", Ok("p EQ, c GT"));
+        check("(p = :a) AND (c BETWEEN :a AND :b)", Ok("p EQ, c BETWEEN"));
+        check(
+            "begins_with(c, :b) AND #n = :a",
+            Ok("c BEGINS_WITH, name EQ"),
+        );
+        check(
+            "p = :a OR c = :b",
+            Err("Invalid operator used in KeyConditionExpression: OR"),
+        );
+        check(
+            "NOT p = :a",
+            Err("Invalid operator used in KeyConditionExpression: NOT"),
+        );
+        check(
+            "p <> :a",
+            Err("Invalid operator used in KeyConditionExpression: <>"),
+        );
+        check(
+            "p IN (:a)",
+            Err("Invalid operator used in KeyConditionExpression: IN"),
+        );
+        check(
+            "contains(p, :a)",
+            Err("Invalid operator used in KeyConditionExpression: contains"),
+        );
+        check(
+            "size(p) = :a",
+            Err("KeyConditionExpressions cannot contain nested operations"),
+        );
+        check(
+            "p.q = :a",
+            Err("KeyConditionExpressions cannot have conditions on nested attributes"),
+        );
+        check(
+            "p = q",
+            Err(
+                "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition",
+            ),
+        );
+        check(
+            "p = :a AND p = :b",
+            Err("KeyConditionExpressions must only contain one condition per key"),
+        );
+        check(
+            "begins_with(:a, p)",
+            Err(
+                "Invalid condition in KeyConditionExpression: begins_with operator must have the key attribute as its first operand",
+            ),
+        );
+    }
+}

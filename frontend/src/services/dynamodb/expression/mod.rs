@@ -13,6 +13,8 @@ mod placeholders;
 mod projection;
 mod reserved;
 mod syntax;
+#[cfg(test)]
+mod testing;
 mod update;
 
 pub(crate) use condition::{Condition, Operand};

@@ -1,4 +1,4 @@
-//! A recursive-descent parser for the three expression languages.
+//! The parser of the three expression languages.
 //!
 //! ```text
 //! condition  := conjunct (OR conjunct)*
@@ -16,12 +16,13 @@
 //! ```
 //!
 //! A parenthesis may hold a condition or an operand, and only what follows tells which: so both are read by the same
-//! functions as a [`Node`], and the place that uses a node demands the kind that it needs.
+//! function as a [`Node`], and the place that uses a node demands the kind that it needs.
 //!
 //! # Limits
 //!
-//! An expression has at most 4096 bytes and 300 operators; parentheses and functions nest at most [`DEPTH_MAX`] deep. What
-//! nests deeper has redundant parentheses or misused functions, since 300 operators need no more, and is refused as that.
+//! An expression has at most 4096 bytes and 300 operators. A request must not decide how much stack we use: parentheses
+//! are read without recursion, a row of NOTs and nested ANDs or ORs are joined into one, and functions nest at most
+//! [`DEPTH_MAX`] deep. What is left to recurse over is a tree of at most 150 levels.
 
 use super::lexer::{Kind, Lexer};
 use super::syntax::{
@@ -31,7 +32,7 @@ use super::syntax::{
 
 const EXPRESSION_BYTES_MAX: usize = 4096;
 const OPERATORS_MAX: usize = 300;
-const DEPTH_MAX: usize = 310;
+const DEPTH_MAX: usize = 64;
 const PATH_LEVELS_MAX: usize = 32;
 
 /// What is wrong with an expression, in AWS's words without the `Invalid …Expression: ` before them.
@@ -64,6 +65,69 @@ pub(crate) fn parse_projection(source: &str) -> Parsed<Vec<PathSyntax<'_>>> {
 enum Node<'a> {
     Operand(OperandSyntax<'a>),
     Condition(ConditionSyntax<'a>),
+}
+
+/// What has been read of a condition within one pair of parentheses.
+#[derive(Default)]
+struct Group<'a> {
+    /// Where the opening parenthesis is, and the token after it.
+    open: usize,
+    first: usize,
+    disjuncts: Vec<ConditionSyntax<'a>>,
+    conjuncts: Vec<ConditionSyntax<'a>>,
+    /// How many NOTs stand before the next condition, and what they amount to.
+    nots: usize,
+    negated: bool,
+}
+
+impl<'a> Group<'a> {
+    /// Whether nothing has been said about the next operand.
+    fn is_bare(&self) -> bool {
+        self.disjuncts.is_empty() && self.conjuncts.is_empty() && self.nots == 0
+    }
+
+    /// Takes a condition that is followed by AND or OR.
+    fn join(&mut self, condition: ConditionSyntax<'a>, is_and: bool) {
+        let condition = self.negate(condition);
+        match condition {
+            ConditionSyntax::And(terms) => self.conjuncts.extend(terms),
+            condition => self.conjuncts.push(condition),
+        }
+        if !is_and {
+            self.end_conjunction();
+        }
+    }
+
+    /// Takes the last condition; returns the whole.
+    fn close(&mut self, condition: ConditionSyntax<'a>) -> ConditionSyntax<'a> {
+        self.join(condition, false);
+        let mut disjuncts = std::mem::take(&mut self.disjuncts);
+        match disjuncts.len() {
+            1 => disjuncts.remove(0),
+            _ => ConditionSyntax::Or(disjuncts),
+        }
+    }
+
+    fn end_conjunction(&mut self) {
+        let mut conjuncts = std::mem::take(&mut self.conjuncts);
+        match (conjuncts.len(), conjuncts.pop()) {
+            (1, Some(ConditionSyntax::Or(terms))) => self.disjuncts.extend(terms),
+            (1, Some(condition)) => self.disjuncts.push(condition),
+            (_, last) => {
+                conjuncts.extend(last);
+                self.disjuncts.push(ConditionSyntax::And(conjuncts));
+            }
+        }
+    }
+
+    fn negate(&mut self, condition: ConditionSyntax<'a>) -> ConditionSyntax<'a> {
+        self.nots = 0;
+        match (std::mem::take(&mut self.negated), condition) {
+            (false, condition) => condition,
+            (true, ConditionSyntax::Not(inner)) => *inner,
+            (true, condition) => ConditionSyntax::Not(Box::new(condition)),
+        }
+    }
 }
 
 struct Parser<'a> {
@@ -140,56 +204,68 @@ impl<'a> Parser<'a> {
         Ok(items)
     }
 
+    /// Reads a condition, or an operand where that is all there is, without recursion: groups in parentheses stand on a
+    /// stack of their own.
     fn disjunction(&mut self) -> Parsed<Node<'a>> {
-        let first = self.conjunction()?;
-        if !self.lexer.at_keyword("OR") {
-            return Ok(first);
+        let mut enclosing: Vec<Group<'a>> = Vec::new();
+        let mut group = Group::default();
+        'operand: loop {
+            while self.lexer.keyword("NOT") {
+                self.operators += 1;
+                group.negated = !group.negated;
+                group.nots += 1;
+            }
+            if self.lexer.peek().text == "(" {
+                let open = self.lexer.next().start;
+                let first = self.lexer.peek().start;
+                enclosing.push(std::mem::replace(
+                    &mut group,
+                    Group {
+                        open,
+                        first,
+                        ..Group::default()
+                    },
+                ));
+                continue;
+            }
+            let mut node = Node::Operand(self.plain_operand()?);
+            loop {
+                node = self.comparison(node)?;
+                if self.lexer.at_keyword("AND") || self.lexer.at_keyword("OR") {
+                    let condition = self.condition(node)?;
+                    let is_and = self.lexer.keyword("AND") || !self.lexer.keyword("OR");
+                    self.operators += 1;
+                    group.join(condition, is_and);
+                    continue 'operand;
+                }
+                node = if group.is_bare() {
+                    node
+                } else {
+                    Node::Condition(group.close(self.condition(node)?))
+                };
+                let Some(outer) = enclosing.pop() else {
+                    return Ok(node);
+                };
+                self.close(&group)?;
+                group = outer;
+                if let Node::Operand(OperandSyntax::Path(path)) = node {
+                    node = Node::Operand(OperandSyntax::Path(self.path_tail(path)?));
+                }
+            }
         }
-        let mut terms = vec![self.condition(first)?];
-        while self.lexer.keyword("OR") {
-            self.operators += 1;
-            let term = self.conjunction()?;
-            terms.push(self.condition(term)?);
-        }
-        Ok(Node::Condition(ConditionSyntax::Or(terms)))
     }
 
-    fn conjunction(&mut self) -> Parsed<Node<'a>> {
-        let first = self.negation()?;
-        if !self.lexer.at_keyword("AND") {
-            return Ok(first);
-        }
-        let mut terms = vec![self.condition(first)?];
-        while self.lexer.keyword("AND") {
-            self.operators += 1;
-            let term = self.negation()?;
-            terms.push(self.condition(term)?);
-        }
-        Ok(Node::Condition(ConditionSyntax::And(terms)))
+    /// Ends a group. One that stands directly within another one is redundant.
+    fn close(&mut self, group: &Group<'a>) -> Parsed<()> {
+        self.redundant_parentheses |=
+            self.last_group == Some((group.first, self.lexer.previous_start()));
+        self.last_group = Some((group.open, self.lexer.peek().start));
+        self.expect(")")
     }
 
-    /// A row of NOTs is read in a loop, so that its length costs no stack.
-    fn negation(&mut self) -> Parsed<Node<'a>> {
-        let mut nots = 0;
-        while self.lexer.keyword("NOT") {
-            nots += 1;
-        }
-        self.operators += nots;
-        let node = self.comparison()?;
-        if nots == 0 {
-            return Ok(node);
-        }
-        let condition = self.condition(node)?;
-        let nots = nots.min(OPERATORS_MAX + 1);
-        Ok(Node::Condition((0..nots).fold(condition, |inner, _| {
-            ConditionSyntax::Not(Box::new(inner))
-        })))
-    }
-
-    fn comparison(&mut self) -> Parsed<Node<'a>> {
-        let left = self.node()?;
-        let token = self.lexer.peek();
-        let condition = if let Some(comparator) = Comparator::parse(token.text) {
+    /// What follows a left operand, if it makes a condition of it.
+    fn comparison(&mut self, left: Node<'a>) -> Parsed<Node<'a>> {
+        let condition = if let Some(comparator) = Comparator::parse(self.lexer.peek().text) {
             let left = self.operand_of(left)?;
             self.lexer.next();
             ConditionSyntax::Compare(comparator, left, self.operand()?)
@@ -215,9 +291,25 @@ impl<'a> Parser<'a> {
         Ok(Node::Condition(condition))
     }
 
+    /// An operand, perhaps in parentheses.
     fn operand(&mut self) -> Parsed<OperandSyntax<'a>> {
-        let node = self.node()?;
-        self.operand_of(node)
+        let mut groups = Vec::new();
+        while self.lexer.peek().text == "(" {
+            let open = self.lexer.next().start;
+            groups.push(Group {
+                open,
+                first: self.lexer.peek().start,
+                ..Group::default()
+            });
+        }
+        let mut operand = self.plain_operand()?;
+        while let Some(group) = groups.pop() {
+            self.close(&group)?;
+            if let OperandSyntax::Path(path) = operand {
+                operand = OperandSyntax::Path(self.path_tail(path)?);
+            }
+        }
+        Ok(operand)
     }
 
     fn operand_of(&self, node: Node<'a>) -> Parsed<OperandSyntax<'a>> {
@@ -238,56 +330,32 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn node(&mut self) -> Parsed<Node<'a>> {
+    fn plain_operand(&mut self) -> Parsed<OperandSyntax<'a>> {
         let token = self.lexer.peek();
-        match token.kind {
-            Kind::Value => {
-                self.lexer.next();
-                Ok(Node::Operand(OperandSyntax::Value(token.text)))
-            }
-            Kind::Symbol if token.text == "(" => self.parenthesis(),
-            _ => self.path_or_function().map(Node::Operand),
+        if token.kind == Kind::Value {
+            self.lexer.next();
+            return Ok(OperandSyntax::Value(token.text));
         }
-    }
-
-    fn parenthesis(&mut self) -> Parsed<Node<'a>> {
-        self.enter("The expression has redundant parentheses;")?;
-        let open = self.lexer.next().start;
-        let first = self.lexer.peek().start;
-        let node = self.disjunction()?;
-        self.redundant_parentheses |= self.last_group == Some((first, self.lexer.previous_start()));
-        self.last_group = Some((open, self.lexer.peek().start));
-        self.expect(")")?;
-        self.depth -= 1;
-        match node {
-            Node::Operand(OperandSyntax::Path(path)) => {
-                Ok(Node::Operand(OperandSyntax::Path(self.path_tail(path)?)))
-            }
-            node => Ok(node),
-        }
-    }
-
-    fn enter(&mut self, too_deep: &str) -> Parsed<()> {
-        self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            Err(too_deep.into())
-        } else {
-            Ok(())
-        }
-    }
-
-    fn path_or_function(&mut self) -> Parsed<OperandSyntax<'a>> {
         let path = self.path()?;
         match path.elements[..] {
-            [Element::Word(name)] if self.lexer.peek().text == "(" => self.function(name),
+            [Element::Word(name)] if self.lexer.peek().text == "(" => {
+                self.function(name, Parser::operand)
+            }
             _ => Ok(OperandSyntax::Path(path)),
         }
     }
 
-    fn function(&mut self, name: &'a str) -> Parsed<OperandSyntax<'a>> {
-        self.enter(&format!("Invalid function name; function: {name}"))?;
+    fn function(
+        &mut self,
+        name: &'a str,
+        argument: fn(&mut Self) -> Parsed<OperandSyntax<'a>>,
+    ) -> Parsed<OperandSyntax<'a>> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(format!("Invalid function name; function: {name}"));
+        }
         self.expect("(")?;
-        let arguments = self.list(Parser::operand)?;
+        let arguments = self.list(argument)?;
         self.expect(")")?;
         self.depth -= 1;
         Ok(OperandSyntax::Function(FunctionSyntax { name, arguments }))
@@ -454,13 +522,8 @@ impl<'a> Parser<'a> {
             [Element::Word(name)] if self.lexer.peek().text == "(" => name,
             _ => return Ok(OperandSyntax::Path(path)),
         };
-        self.enter(&format!("Invalid function name; function: {name}"))?;
-        self.expect("(")?;
-        let arguments = self.list(Parser::update_operand)?;
-        self.expect(")")?;
-        self.depth -= 1;
         self.operators += 1;
-        Ok(OperandSyntax::Function(FunctionSyntax { name, arguments }))
+        self.function(name, Parser::update_operand)
     }
 
     fn value(&mut self) -> Parsed<&'a str> {

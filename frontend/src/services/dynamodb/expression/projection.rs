@@ -143,3 +143,61 @@ impl Part<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{item, with_placeholders};
+    use super::*;
+
+    #[track_caller]
+    fn check(expression: &str, expected: &str) {
+        with_placeholders(expression, "{}", |expression, placeholders| {
+            let projection = Projection::parse(expression, placeholders)
+                .unwrap_or_else(|error| panic!("{error}"));
+            let whole =
+                item(r#"{"a": {"b": [0, 1, {"c": 2, "d": 3}], "e": 4}, "f": 5, "name": 6}"#);
+            let (mut found, mut expected) = (projection.apply(whole), item(expected));
+            found.sort();
+            expected.sort();
+            assert_eq!(found, expected, "{expression}");
+        });
+    }
+
+    #[test]
+    fn parts_keep_their_place() {
+        check("f", r#"{"f": 5}"#);
+        check("f, #n, absent", r#"{"f": 5, "name": 6}"#);
+        check("a.e", r#"{"a": {"e": 4}}"#);
+        check("a.b[2].c, a.b[0]", r#"{"a": {"b": [0, {"c": 2}]}}"#);
+        check("a.b[2].d, a.b[2].c", r#"{"a": {"b": [{"d": 3, "c": 2}]}}"#);
+        check("a.x, a.b[9], f.g", "{}");
+    }
+
+    #[track_caller]
+    fn refuse(expression: &str, message: &str) {
+        with_placeholders(expression, "{}", |expression, placeholders| {
+            assert_eq!(
+                Projection::parse(expression, placeholders).expect_err(expression),
+                message
+            );
+        });
+    }
+
+    #[test]
+    fn overlapping_paths_are_refused() {
+        refuse(
+            "a, a.b",
+            "Two document paths overlap with each other; must remove or rewrite one of these paths; \
+             path one: [a], path two: [a, b]",
+        );
+        refuse(
+            "a.b, a[0]",
+            "Two document paths conflict with each other; must remove or rewrite one of these paths; \
+             path one: [a, b], path two: [a, [0]]",
+        );
+        refuse(
+            "a[99999999999]",
+            "List index is not within the allowable range; index: [99999999999]",
+        );
+    }
+}

@@ -3,7 +3,7 @@
 //! All values are computed from the item as it was, and all list indexes are those that it had: so values are set first,
 //! elements beyond a list's end are appended in the order of their indexes, and removals come last, from the back.
 
-use super::condition::{wrong_count, wrong_type};
+use super::condition::{check_functions, wrong_count, wrong_type};
 use super::parser::{Message, parse_update};
 use super::path::{self, Path, Step};
 use super::placeholders::Placeholders;
@@ -81,6 +81,15 @@ impl<'a> Update<'a> {
     /// The paths that the update changes.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path<'a>> {
         self.actions.iter().map(Action::path)
+    }
+
+    /// Whether the update can only take away: then it makes no item where there is none.
+    pub(crate) fn only_removes(&self) -> bool {
+        !self.actions.is_empty()
+            && self
+                .actions
+                .iter()
+                .all(|action| matches!(action, Action::Remove(_) | Action::Delete(..)))
     }
 
     /// Changes `item`. An item that did not exist yet holds its key only.
@@ -434,26 +443,11 @@ fn check_syntax<'a>(
         .iter()
         .for_each(|action| parts.collect(action));
     path::check_reserved(parts.paths.iter().copied())?;
-    if let Some((function, _)) = parts
-        .functions
-        .iter()
-        .find(|(function, _)| !matches!(function.name, "if_not_exists" | "list_append"))
-    {
-        return Err(format!(
-            "Invalid function name; function: {}",
-            function.name
-        ));
-    }
-    if let Some((function, _)) = parts
-        .functions
-        .iter()
-        .find(|(function, nested)| *nested && function.name == "list_append")
-    {
-        return Err(format!(
-            "The function is not allowed to be used this way in an expression; function: {}",
-            function.name
-        ));
-    }
+    check_functions(&parts.functions, |function, nested| match function.name {
+        "if_not_exists" => false,
+        "list_append" => nested,
+        _ => true,
+    })?;
     if let Some(section) = syntax.repeated {
         return Err(format!(
             "The \"{}\" section can only be used once in an update expression;",
@@ -558,5 +552,222 @@ impl<'s, 'a> Parts<'s, 'a> {
                 self.functions.push((function, nested));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{item, with_placeholders};
+    use super::*;
+
+    const VALUES: &str = r#"{
+        ":s": "new", ":n": 2, ":l": ["x"], ":ss": {"SS": ["b", "c"]}, ":m": {"k": 1}, ":big": {"N": "99999999999999999999"}
+    }"#;
+
+    /// Applies an update to an item, both as JSON.
+    #[track_caller]
+    fn check(expression: &str, before: &str, after: &str) {
+        with_placeholders(expression, VALUES, |expression, placeholders| {
+            let update = Update::parse(expression, placeholders)
+                .unwrap_or_else(|error| panic!("{expression}: {error}"));
+            let mut changed = item(before);
+            update
+                .apply(&mut changed, true)
+                .unwrap_or_else(|error| panic!("{expression}: {error}"));
+            let (mut changed, mut after) = (changed, item(after));
+            changed.sort();
+            after.sort();
+            assert_eq!(changed, after, "{expression}");
+        });
+    }
+
+    #[track_caller]
+    fn fail(expression: &str, before: &str, message: &str) {
+        with_placeholders(expression, VALUES, |expression, placeholders| {
+            let update = Update::parse(expression, placeholders).expect(expression);
+            let error = update.apply(&mut item(before), true).expect_err(expression);
+            assert_eq!(error.to_string(), message, "{expression}");
+        });
+    }
+
+    #[track_caller]
+    fn refuse(expression: &str, message: &str) {
+        with_placeholders(expression, VALUES, |expression, placeholders| {
+            assert_eq!(
+                Update::parse(expression, placeholders).expect_err(expression),
+                message,
+                "{expression}"
+            );
+        });
+    }
+
+    #[test]
+    fn set_computes_from_the_item_as_it_was() {
+        check("SET a = :s", "{}", r#"{"a": "new"}"#);
+        check(
+            "set a = b, b = a",
+            r#"{"a": 1, "b": 2}"#,
+            r#"{"a": 2, "b": 1}"#,
+        );
+        check(
+            "SET a = a + :n, b = :n - a",
+            r#"{"a": 5}"#,
+            r#"{"a": 7, "b": -3}"#,
+        );
+        check("SET a = (a + :n)", r#"{"a": 5}"#, r#"{"a": 7}"#);
+        check("SET a = if_not_exists(a, :n) + :n", "{}", r#"{"a": 4}"#);
+        check(
+            "SET a = if_not_exists(b, if_not_exists(c, :s))",
+            "{}",
+            r#"{"a": "new"}"#,
+        );
+        check(
+            "SET a = list_append(:l, a)",
+            r#"{"a": [1]}"#,
+            r#"{"a": ["x", 1]}"#,
+        );
+        check(
+            "SET #n.k = :n, #d = :n",
+            r#"{"name": {}}"#,
+            r#"{"name": {"k": 2}, "a.b": 2}"#,
+        );
+        check(
+            "SET m.els[1].k = m.els[0]",
+            r#"{"m": {"els": [7, {}]}}"#,
+            r#"{"m": {"els": [7, {"k": 7}]}}"#,
+        );
+    }
+
+    #[test]
+    fn list_indexes_are_those_before_the_update() {
+        check(
+            "REMOVE a[1] SET a[3] = :n",
+            r#"{"a": [2, 3, 4, 5, 6]}"#,
+            r#"{"a": [2, 4, 2, 6]}"#,
+        );
+        check(
+            "REMOVE a[0], a[2], a[9]",
+            r#"{"a": [0, 1, 2, 3]}"#,
+            r#"{"a": [1, 3]}"#,
+        );
+        check(
+            "SET a[9] = :n, a[5] = :s",
+            r#"{"a": [0]}"#,
+            r#"{"a": [0, "new", 2]}"#,
+        );
+        check(
+            "REMOVE a[1].b, a[0]",
+            r#"{"a": [0, {"b": 1, "c": 2}]}"#,
+            r#"{"a": [{"c": 2}]}"#,
+        );
+    }
+
+    #[test]
+    fn add_and_delete_change_numbers_and_sets() {
+        check("ADD a :n", "{}", r#"{"a": 2}"#);
+        check("ADD a :n", r#"{"a": -2}"#, r#"{"a": 0}"#);
+        check(
+            "ADD a :ss",
+            r#"{"a": {"SS": ["a", "b"]}}"#,
+            r#"{"a": {"SS": ["a", "b", "c"]}}"#,
+        );
+        check(
+            "DELETE a :ss",
+            r#"{"a": {"SS": ["a", "b"]}}"#,
+            r#"{"a": {"SS": ["a"]}}"#,
+        );
+        check("DELETE a :ss", r#"{"a": {"SS": ["b"]}}"#, "{}");
+        check("DELETE a :ss", "{}", "{}");
+        check(
+            "ADD a :big",
+            r#"{"a": 1}"#,
+            r#"{"a": {"N": "100000000000000000000"}}"#,
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_the_item_fails() {
+        fail(
+            "SET a = b",
+            "{}",
+            "The provided expression refers to an attribute that does not exist in the item",
+        );
+        let path = "The document path provided in the update expression is invalid for update";
+        fail("SET a.b = :s", "{}", path);
+        fail("SET a[0] = :s", r#"{"a": {}}"#, path);
+        fail("REMOVE a.b", r#"{"a": 1}"#, path);
+        let operand = "An operand in the update expression has an incorrect data type";
+        fail("SET a = a + :n", r#"{"a": "x"}"#, operand);
+        fail("SET a = list_append(a, :l)", r#"{"a": 1}"#, operand);
+        fail("ADD a :n", r#"{"a": "x"}"#, operand);
+        fail("DELETE a :ss", r#"{"a": {"NS": [1]}}"#, operand);
+    }
+
+    #[test]
+    fn refusals_come_in_awss_order() {
+        refuse("SET", "Syntax error; token: \"<EOF>\", near: \"SET\"");
+        refuse(
+            "SET _a = :s",
+            "Syntax error; token: \"_\", near: \"SET _a\"",
+        );
+        refuse(
+            "SET a = :n + :n + :n",
+            "Syntax error; token: \"+\", near: \":n + :n\"",
+        );
+        refuse(
+            "SET a = f(b), name = :s",
+            "Attribute name is a reserved keyword; reserved keyword: name",
+        );
+        refuse(
+            "SET a = f(:x) SET b = :s",
+            "Invalid function name; function: f",
+        );
+        refuse(
+            "SET a = list_append(list_append(:l, :l), :l)",
+            "The function is not allowed to be used this way in an expression; function: list_append",
+        );
+        refuse(
+            "SET a = :x REMOVE b SET b = :s",
+            "The \"SET\" section can only be used once in an update expression;",
+        );
+        refuse(
+            "SET a = :x, #x = :s",
+            "An expression attribute name used in the document path is not defined; attribute name: #x",
+        );
+        refuse(
+            "SET a = :x REMOVE a",
+            "An expression attribute value used in expression is not defined; attribute value: :x",
+        );
+        refuse(
+            "SET a.b = :s REMOVE a[1], a",
+            "Two document paths overlap with each other; must remove or rewrite one of these paths; \
+             path one: [a, b], path two: [a]",
+        );
+        refuse(
+            "SET a.b = :s REMOVE a[1]",
+            "Two document paths conflict with each other; must remove or rewrite one of these paths; \
+             path one: [a, b], path two: [a, [1]]",
+        );
+        refuse(
+            "ADD a :s",
+            "Incorrect operand type for operator or function; operator: ADD, operand type: STRING",
+        );
+        refuse(
+            "DELETE a :n",
+            "Incorrect operand type for operator or function; operator: DELETE, operand type: NUMBER",
+        );
+        refuse(
+            "SET a = :s + :n",
+            "Incorrect operand type for operator or function; operator or function: +, operand type: S",
+        );
+        refuse(
+            "SET a = if_not_exists(:s, :n)",
+            "Operator or function requires a document path; operator or function: if_not_exists",
+        );
+        refuse(
+            "SET a = list_append(:l)",
+            "Incorrect number of operands for operator or function; operator or function: list_append, \
+             number of operands: 1",
+        );
     }
 }
