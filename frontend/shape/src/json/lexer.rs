@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::scan::plain_bytes;
 use crate::read_error::{Found, ReadError};
 
 /// A cursor over a JSON text.
@@ -135,34 +136,9 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Moves to the next quote, backslash or control character, eight bytes at a time.
+    /// Moves to the next quote, backslash or control character.
     fn skip_plain(&mut self) {
-        const ONES: u64 = u64::MAX / 255;
-        const HIGHS: u64 = ONES << 7;
-        /// High bits of the bytes that are zero. Above the lowest such byte there may be false ones: harmless, as only the
-        /// lowest is used.
-        const fn zeros(word: u64) -> u64 {
-            word.wrapping_sub(ONES) & !word & HIGHS
-        }
-        let bytes = self.text.as_bytes();
-        while let Some(chunk) = bytes[self.at..].first_chunk::<8>() {
-            let word = u64::from_le_bytes(*chunk);
-            let quote = zeros(word ^ (ONES * b'"' as u64));
-            let backslash = zeros(word ^ (ONES * b'\\' as u64));
-            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-            let found = quote | backslash | control;
-            if found != 0 {
-                self.at += found.trailing_zeros() as usize / 8;
-                return;
-            }
-            self.at += 8;
-        }
-        while let Some(byte) = bytes.get(self.at) {
-            if matches!(byte, b'"' | b'\\' | 0..0x20) {
-                return;
-            }
-            self.at += 1;
-        }
+        self.at += plain_bytes(&self.text.as_bytes()[self.at..]);
     }
 
     fn escape(&mut self) -> Result<char, ReadError> {

@@ -5,6 +5,7 @@
 
 mod lexer;
 mod read;
+mod scan;
 mod write;
 
 pub use read::{read, read_members};

@@ -1,5 +1,6 @@
 //! JSON from views.
 
+use super::scan::plain_bytes;
 use crate::{Element, Kind, Location, Shape, Struct, TimestampFormat, View};
 
 /// Appends `from` as a JSON object, absent members left out.
@@ -24,27 +25,31 @@ pub fn write_members(from: &dyn Struct, out: &mut Vec<u8>) {
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.reserve(text.len() + 2);
     out.push(b'"');
-    let mut plain = 0;
-    for (i, &byte) in text.as_bytes().iter().enumerate() {
-        if !matches!(byte, 0..0x20 | b'"' | b'\\') {
-            continue;
-        }
-        out.extend_from_slice(&text.as_bytes()[plain..i]);
-        plain = i + 1;
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            _ => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-            }
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain_bytes(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else {
+            break;
+        };
+        write_escape(byte, out);
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+fn write_escape(byte: u8, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
     }
-    out.extend_from_slice(&text.as_bytes()[plain..]);
-    out.push(b'"');
 }
 
 fn write_member(from: &dyn Struct, i: usize, out: &mut Vec<u8>) {
@@ -58,8 +63,10 @@ fn write_member(from: &dyn Struct, i: usize, out: &mut Vec<u8>) {
     if out.last() != Some(&b'{') {
         out.push(b',');
     }
-    write_string(member.wire, out);
-    out.push(b':');
+    // The models' names need no escapes.
+    out.push(b'"');
+    out.extend_from_slice(member.wire.as_bytes());
+    out.extend_from_slice(b"\":");
     write_value(
         view,
         member.shape,
