@@ -601,11 +601,21 @@ impl Drop for SimulatedLock {
 struct SimulatedFile {
     disk: Simulated,
     inode: Inode,
+    /// As it was opened.
     path: PathBuf,
     access: Access,
 }
 
 impl SimulatedFile {
+    /// Its name now, for the trace.
+    fn name(&self, state: &State) -> PathBuf {
+        state
+            .medium
+            .name(self.inode)
+            .unwrap_or(&self.path)
+            .to_owned()
+    }
+
     fn require_write(&self) -> io::Result<()> {
         match self.access {
             Access::Write => Ok(()),
@@ -617,11 +627,8 @@ impl SimulatedFile {
 impl File for SimulatedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.state.lock();
-        state.begin_read(
-            OperationKind::ReadAt,
-            &self.path,
-            (offset, buffer.len() as u64),
-        )?;
+        let path = self.name(&state);
+        state.begin_read(OperationKind::ReadAt, &path, (offset, buffer.len() as u64))?;
         let bytes = state.medium.bytes(self.inode);
         let from = usize::try_from(offset)
             .unwrap_or(usize::MAX)
@@ -641,7 +648,8 @@ impl File for SimulatedFile {
         let range = (offset, bytes.len() as u64);
         let change = Change::Write(self.inode, offset, bytes.clone());
         let mut state = self.disk.state.lock();
-        let fault = state.begin(OperationKind::WriteAt, &self.path, range, Some(&change))?;
+        let path = self.name(&state);
+        let fault = state.begin(OperationKind::WriteAt, &path, range, Some(&change))?;
         match fault {
             Some(Fault::Full) => return Err(Errno::NOSPC.into()),
             Some(Fault::Io) => bytes.truncate(bytes.len() / 2),
@@ -667,23 +675,26 @@ impl File for SimulatedFile {
 
     fn len(&self) -> io::Result<u64> {
         let mut state = self.disk.state.lock();
-        state.begin_read(OperationKind::Len, &self.path, (0, 0))?;
+        let path = self.name(&state);
+        state.begin_read(OperationKind::Len, &path, (0, 0))?;
         Ok(state.medium.bytes(self.inode).len() as u64)
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         self.require_write()?;
         let mut state = self.disk.state.lock();
+        let path = self.name(&state);
         let change = Change::SetLength(self.inode, bytes);
-        state.begin_change(OperationKind::SetLen, &self.path, (0, bytes), &change)?;
+        state.begin_change(OperationKind::SetLen, &path, (0, bytes), &change)?;
         state.medium.apply(&change)
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         self.require_write()?;
         let mut state = self.disk.state.lock();
+        let path = self.name(&state);
         let change = Change::Allocate(self.inode, bytes);
-        state.begin_change(OperationKind::Allocate, &self.path, (0, bytes), &change)?;
+        state.begin_change(OperationKind::Allocate, &path, (0, bytes), &change)?;
         let fits = state.take_space(self.inode, 0, bytes);
         state.medium.apply(&Change::Allocate(self.inode, fits))?;
         if fits == bytes {
@@ -695,7 +706,8 @@ impl File for SimulatedFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state.lock();
-        match state.begin(OperationKind::SyncData, &self.path, (0, 0), None)? {
+        let path = self.name(&state);
+        match state.begin(OperationKind::SyncData, &path, (0, 0), None)? {
             Some(fault @ (Fault::Io | Fault::Full)) => {
                 state.medium.fail_to_sync_data(self.inode);
                 fault.refuse()

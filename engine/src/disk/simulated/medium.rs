@@ -117,6 +117,13 @@ impl Medium {
         }
     }
 
+    /// One of the names of a file.
+    pub(super) fn name(&self, inode: Inode) -> Option<&Path> {
+        let mut names = self.names.iter();
+        let named = |(path, node)| (node == &Node::File(inode)).then_some(path);
+        names.find_map(named).map(PathBuf::as_path)
+    }
+
     /// All files by name, as they are read now.
     pub(super) fn files(&self) -> impl Iterator<Item = (&Path, &[u8])> {
         self.names.iter().filter_map(|(path, node)| match node {

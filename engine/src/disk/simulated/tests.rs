@@ -419,6 +419,8 @@ fn the_trace_tells_what_was_asked() {
     let file = disk.create(Path::new("log/a")).expect("create");
     file.allocate(100).expect("allocate");
     write(&*file, b"abc", 10).expect("write");
+    disk.rename(Path::new("log/a"), Path::new("log/b"))
+        .expect("rename");
     file.sync_data().expect("sync");
     let trace: Vec<String> = disk.trace().iter().map(ToString::to_string).collect();
     let expected = [
@@ -426,7 +428,8 @@ fn the_trace_tells_what_was_asked() {
         "#1 Create log/a",
         "#2 Allocate log/a 100",
         "#3 WriteAt log/a 10+3",
-        "#4 SyncData log/a",
+        "#4 Rename log/a",
+        "#5 SyncData log/b",
     ];
     assert_eq!(trace, expected);
 }
