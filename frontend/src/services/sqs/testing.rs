@@ -8,7 +8,6 @@ use crate::ids::SystemRandom;
 use cumulog_engine::{Options, Store, Txn};
 use cumulog_model::sqs as model;
 use cumulog_shape::{Map, Protocol, Timestamp};
-use http::{HeaderValue, header::HOST};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -55,18 +54,14 @@ impl Sqs {
         };
         let call = Call {
             request_id: "test".into(),
-            service: "sqs",
-            operation: "Test",
+            operation: "sqs.Test".into(),
             account: DEFAULT_ACCOUNT.into(),
             region: "us-east-1".into(),
             protocol: Protocol::Json10,
             path: "/".into(),
-            headers: Arc::new(
-                [(HOST, HeaderValue::from_static("localhost:4566"))]
-                    .into_iter()
-                    .collect(),
-            ),
+            headers: Arc::default(),
             now: clock.now(),
+            endpoint: "localhost:4566".into(),
             world: Arc::new(world),
             lsn: Arc::default(),
         };

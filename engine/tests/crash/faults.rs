@@ -1,0 +1,247 @@
+//! Disks that fail without crashing: full, unreadable, unable to sync.
+//!
+//! The oracle: an operation that can't be done is an error that names its reason, nothing acknowledged is lost, nothing
+//! refused is kept, and readers go on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cumulog_engine::disk::{Crash, Fault, Faults, Loss, Operation, OperationKind, Simulated};
+use cumulog_engine::{Durability, Error};
+
+use crate::life::{At, Plan, Session, describe, files_but_lock};
+use crate::model::{State, Transaction, apply};
+
+/// Long enough for the log to try again what failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The operations of the whole workload on a disk without faults.
+fn operations(plan: &Plan) -> Vec<Operation> {
+    let disk = Simulated::default();
+    let life = plan.live(&disk, 0, 0, usize::MAX, true);
+    assert_eq!(
+        (life.acknowledged, life.error),
+        (plan.transactions.len(), None)
+    );
+    disk.trace()
+}
+
+/// Commits every transaction, whatever became of those before it, and keeps a model of those that were acknowledged.
+/// Returns that and the errors.
+fn commit_all(session: &mut Session, transactions: &[Transaction]) -> (State, Vec<Error>) {
+    let mut state = State::new();
+    let mut errors = Vec::new();
+    for transaction in transactions {
+        session.pause(PAUSE);
+        match session.commit(transaction) {
+            Ok(()) => apply(transaction, &mut state),
+            Err(error) => errors.push(error),
+        }
+        assert!(
+            session.state() == state,
+            "readers see what was acknowledged, after {errors:?}"
+        );
+    }
+    (state, errors)
+}
+
+/// Runs the workload on a disk that has no more space, or no more than `faults` leave; then there is space again.
+fn check_full(plan: &Plan, faults: Faults) {
+    let _at = At(format!("{faults:?}"));
+    let disk = Simulated::new(faults);
+    let state = match plan.open(&disk) {
+        Err(error) => {
+            assert!(
+                matches!(error, Error::NoSpace { .. }),
+                "{}",
+                describe(&error)
+            );
+            disk.set_space(None);
+            State::new()
+        }
+        Ok(mut session) => {
+            let (mut state, errors) = commit_all(&mut session, &plan.transactions);
+            for error in &errors {
+                let known = matches!(error, Error::NoSpace { .. } | Error::Uncertain { .. });
+                assert!(known, "{}", describe(error));
+            }
+            disk.set_space(None);
+            session.pause(PAUSE);
+            let last = &plan.transactions[0];
+            session
+                .commit(last)
+                .unwrap_or_else(|error| panic!("space again: {}", describe(&error)));
+            apply(last, &mut state);
+            assert!(session.state() == state);
+            state
+        }
+    };
+    let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
+    let session = plan
+        .open(&disk)
+        .unwrap_or_else(|error| panic!("reopened: {}", describe(&error)));
+    assert!(session.state() == state, "found again");
+}
+
+#[test]
+fn a_disk_that_gets_full_refuses_and_goes_on_once_there_is_space() {
+    let plan = Plan::new(Durability::Power);
+    for number in 0..operations(&plan).len() as u64 {
+        check_full(
+            &plan,
+            Faults {
+                full_from: Some(number),
+                ..Faults::default()
+            },
+        );
+    }
+}
+
+#[test]
+fn a_disk_of_any_size_keeps_what_it_acknowledged() {
+    let plan = Plan::new(Durability::Power);
+    for kilobytes in 0..80 {
+        check_full(
+            &plan,
+            Faults {
+                space_bytes: Some(kilobytes * 1024 + kilobytes * 13),
+                ..Faults::default()
+            },
+        );
+    }
+}
+
+/// A write that takes in less than it was given is either finished or refused.
+#[test]
+fn a_short_write_is_no_loss() {
+    let plan = Plan::new(Durability::Power);
+    for number in 0..operations(&plan).len() as u64 {
+        for bytes in [1, 33, 700] {
+            let errors = BTreeMap::from([(number, Fault::Short(bytes))]);
+            check_full(
+                &plan,
+                Faults {
+                    errors,
+                    ..Faults::default()
+                },
+            );
+        }
+    }
+}
+
+/// One failure of the disk, at the operation with this number; whether there was one.
+fn check_failure(plan: &Plan, number: u64) -> bool {
+    let _at = At(format!("operation {number}"));
+    let errors = BTreeMap::from([(number, Fault::Io)]);
+    let disk = Simulated::new(Faults {
+        errors,
+        ..Faults::default()
+    });
+    let Ok(mut session) = plan.open(&disk) else {
+        let disk = disk.restart(Crash::Process(0), Faults::default());
+        let life = plan.live(&disk, 0, 0, usize::MAX, true);
+        assert_eq!(
+            (life.acknowledged, life.error),
+            (plan.transactions.len(), None),
+        );
+        return true;
+    };
+    let mut count = plan
+        .transactions
+        .iter()
+        .take_while(|transaction| session.commit(transaction).is_ok())
+        .count();
+    let poisoned = session.store.status().poisoned;
+    let trace = disk.trace();
+    let Some(operation) = trace.get(number as usize) else {
+        return false;
+    };
+    let _at = At(operation.to_string());
+    // A spare that can't be synced, or its name, is given up, and another made under another name.
+    let written = |earlier: &Operation| {
+        earlier.kind == OperationKind::WriteAt && earlier.path == operation.path
+    };
+    if operation.kind == OperationKind::SyncData && trace[..number as usize].iter().any(written) {
+        assert!(poisoned, "a failed sync is final");
+    }
+    if poisoned {
+        let error = session.commit(&plan.transactions[0]).expect_err("poisoned");
+        assert!(
+            matches!(error, Error::Poisoned { .. }),
+            "{}",
+            describe(&error)
+        );
+    } else if let Some(refused) = plan.transactions.get(count) {
+        session.pause(PAUSE);
+        session.commit(refused).expect("the failure is over");
+        count += 1;
+    }
+    assert!(
+        session.state() == plan.states[count],
+        "readers go on, and see no more"
+    );
+    drop(session);
+    for crash in [
+        Crash::Process(0),
+        Crash::Power(Loss::All),
+        Crash::Power(Loss::None),
+        Crash::Power(Loss::Torn(0)),
+    ] {
+        let _at = At(format!("{crash:?}"));
+        let disk = disk.restart(crash, Faults::default());
+        // The one that failed may be there or not.
+        let most = (count + 1).min(plan.transactions.len());
+        let life = plan.live(&disk, count, most, 2, true);
+        assert_eq!(life.error, None);
+    }
+    true
+}
+
+#[test]
+fn a_failing_disk_loses_nothing_that_was_acknowledged() {
+    let plan = Plan::new(Durability::Power);
+    let count = (0..)
+        .take_while(|number| check_failure(&plan, *number))
+        .count();
+    assert!(count > 50, "only {count} operations");
+}
+
+/// Opens a directory whose disk fails at an operation that reads, at each of them in turn.
+#[test]
+fn an_unreadable_file_is_never_taken_for_a_shorter_log() {
+    let plan = Plan::new(Durability::Power);
+    let disk = Simulated::default();
+    plan.live(&disk, 0, 0, usize::MAX, false);
+    let disk = disk.restart(Crash::Power(Loss::None), Faults::default());
+    let files = files_but_lock(&disk);
+    for step in 0.. {
+        let errors = BTreeMap::from([(step, Fault::Io)]);
+        let disk = disk.restart(
+            Crash::Process(0),
+            Faults {
+                errors,
+                ..Faults::default()
+            },
+        );
+        let result = plan.open(&disk);
+        let trace = disk.trace();
+        let Some(operation) = trace.get(step as usize) else {
+            return;
+        };
+        if !operation.kind.is_read() && operation.kind != OperationKind::Lock {
+            continue;
+        }
+        match result {
+            Ok(session) => assert!(Some(&session.state()) == plan.states.last(), "{operation}"),
+            Err(error) => {
+                assert!(matches!(error, Error::Io { .. }), "{}", describe(&error));
+                assert!(files_but_lock(&disk) == files, "refused, but changed files");
+            }
+        }
+        let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
+        let session = plan
+            .open(&disk)
+            .unwrap_or_else(|error| panic!("later: {}", describe(&error)));
+        assert!(Some(&session.state()) == plan.states.last(), "later");
+    }
+}

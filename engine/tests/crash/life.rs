@@ -1,0 +1,319 @@
+//! One life of a store: open it, do a part of the workload, until it ends or the disk fails.
+//!
+//! The log is stepped by hand, at times made up, so one life does the same to the disk every time.
+
+use std::collections::BTreeMap;
+use std::future::Future as _;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cumulog_engine::disk::Simulated;
+use cumulog_engine::{Driver, Durability, Error, Next, Options, Pending, Read, Store};
+
+use crate::model::{EPHEMERAL, State, Transaction, perform, state_of, states, workload};
+
+/// Where the store is on every simulated disk.
+pub(crate) const DIRECTORY: &str = "data/cumulog";
+
+/// How many transactions are committed before the log gets to see them, over and over.
+pub(crate) const BATCHES: [usize; 4] = [1, 2, 1, 3];
+
+/// The workload and how the store is to run it.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) transactions: Vec<Transaction>,
+    /// After 0, 1, 2, … of them.
+    pub(crate) states: Vec<State>,
+    pub(crate) options: Options,
+    /// How much time passes after each batch: more than the log's timers, and it marks and syncs by itself.
+    pub(crate) pause: Duration,
+}
+
+/// What one life did: numbers of transactions, counted from the start of the workload.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    /// How many the store had when it opened; `None` if it did not.
+    pub(crate) opened: Option<usize>,
+    /// All up to here were acknowledged.
+    pub(crate) acknowledged: usize,
+    /// All up to here were shown to a reader.
+    pub(crate) shown: usize,
+    /// All up to here were reported as synced.
+    pub(crate) synced: usize,
+    /// None past here was submitted.
+    pub(crate) submitted: usize,
+    /// Why it ended early.
+    pub(crate) error: Option<String>,
+}
+
+impl Life {
+    fn unopened(known: usize, error: &Error) -> Self {
+        let error = Some(describe(error));
+        Life {
+            opened: None,
+            acknowledged: known,
+            shown: known,
+            synced: 0,
+            submitted: known,
+            error,
+        }
+    }
+
+    fn opened(count: usize) -> Self {
+        Life {
+            opened: Some(count),
+            acknowledged: count,
+            shown: count,
+            synced: 0,
+            submitted: count,
+            error: None,
+        }
+    }
+
+    /// The fewest transactions that may be found after a crash.
+    pub(crate) fn least(&self) -> usize {
+        self.acknowledged.max(self.shown)
+    }
+}
+
+/// Where a test is; told when it fails there.
+pub(crate) struct At(pub(crate) String);
+
+impl Drop for At {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("at {}", self.0);
+        }
+    }
+}
+
+/// An open store whose log does nothing by itself.
+pub(crate) struct Session {
+    pub(crate) store: Store,
+    driver: Driver,
+    now: Instant,
+}
+
+impl Session {
+    /// Lets the log do what there is to do now.
+    pub(crate) fn settle(&mut self) {
+        while self.driver.step(self.now) == Next::Again {}
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pause(&mut self, time: Duration) {
+        self.now += time;
+        self.settle();
+    }
+
+    /// Commits one transaction.
+    pub(crate) fn commit(&mut self, transaction: &Transaction) -> Result<(), Error> {
+        let pending = submit(&self.store, transaction);
+        self.settle();
+        released(pending).map(|result| result.expect("the closure says so"))
+    }
+
+    pub(crate) fn state(&self) -> State {
+        state_of(&self.store.view())
+    }
+
+    pub(crate) fn close(mut self) -> Result<(), Error> {
+        let store = self.store.clone();
+        // It returns once the log has seen to it.
+        let closing = thread::spawn(move || store.close());
+        while self.driver.step(self.now) != Next::Closed {
+            thread::yield_now();
+        }
+        closing.join().expect("closing does not panic")
+    }
+}
+
+/// Queues a transaction, with a change that is not logged.
+fn submit(store: &Store, transaction: &Transaction) -> Pending<Result<(), ()>> {
+    store.commit(|txn| {
+        perform(transaction, txn);
+        txn.put(EPHEMERAL, b"key", b"value");
+        Ok(())
+    })
+}
+
+/// What came of a commit, now that the log has done all that there is to do.
+fn released<T>(pending: Pending<T>) -> Result<T, Error> {
+    match pin!(pending).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => {
+            panic!("a commit is still not answered, though the log has nothing more to do")
+        }
+    }
+}
+
+impl Plan {
+    pub(crate) fn new(durability: Durability) -> Self {
+        let transactions = workload();
+        let states = states(&transactions);
+        Plan {
+            transactions,
+            states,
+            options: options(durability),
+            pause: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn open(&self, disk: &Simulated) -> Result<Session, Error> {
+        let disk = Arc::new(disk.clone());
+        let (store, driver, recovery) =
+            Store::open_stepped(disk, Path::new(DIRECTORY), self.options.clone())?;
+        assert_eq!(store.view().lsn(), recovery.lsn);
+        Ok(Session {
+            store,
+            driver,
+            now: Instant::now(),
+        })
+    }
+
+    /// The number of transactions, from `least` to `most`, after which the state is `found`.
+    ///
+    /// # Panics
+    /// If there is none: that is the finding of the whole test.
+    pub(crate) fn prefix(&self, found: &State, least: usize, most: usize) -> usize {
+        let fits = |count: &usize| self.states[*count] == *found;
+        (least..=most)
+            .find(fits)
+            .unwrap_or_else(|| match (0..self.states.len()).find(fits) {
+                Some(count) => {
+                    panic!("found the state after {count} transactions, expected {least}..={most}")
+                }
+                None => panic!(
+                    "found a state that never was, with {} entries; expected {least}..={most}",
+                    found.len()
+                ),
+            })
+    }
+
+    /// Opens the store, which holds from `least` to `most` transactions, and commits up to `count` of the next ones, each
+    /// batch acknowledged before the next; then closes it if `close` says so. Ends at the first error.
+    pub(crate) fn live(
+        &self,
+        disk: &Simulated,
+        least: usize,
+        most: usize,
+        count: usize,
+        close: bool,
+    ) -> Life {
+        let mut session = match self.open(disk) {
+            Ok(session) => session,
+            Err(error) => return Life::unopened(least, &error),
+        };
+        assert_eq!(
+            session.store.view().get(EPHEMERAL, b"key"),
+            None,
+            "what is not logged does not survive"
+        );
+        let mut life = Life::opened(self.prefix(&session.state(), least, most));
+        session.settle();
+        let mut rest = self
+            .transactions
+            .iter()
+            .skip(life.submitted)
+            .take(count)
+            .collect::<Vec<_>>();
+        for size in BATCHES.into_iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let later = rest.split_off(size.min(rest.len()));
+            if let Err(error) = self.commit(&mut session, &rest, &mut life) {
+                life.error = Some(describe(&error));
+                return life;
+            }
+            rest = later;
+        }
+        if close && let Err(error) = session.close() {
+            life.error = Some(describe(&error));
+        }
+        life
+    }
+
+    fn commit(
+        &self,
+        session: &mut Session,
+        batch: &[&Transaction],
+        life: &mut Life,
+    ) -> Result<(), Error> {
+        let pending: Vec<_> = batch
+            .iter()
+            .map(|transaction| submit(&session.store, transaction))
+            .collect();
+        // Refused, but the answer was made from what is not durable yet.
+        let refused = session.store.commit(|txn| {
+            perform(&self.transactions[0], txn);
+            Err::<(), ()>(())
+        });
+        let unanswered = pin!(refused)
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending();
+        assert!(
+            unanswered || session.store.status().poisoned,
+            "answered too early"
+        );
+        assert!(
+            session.state() == self.states[life.shown],
+            "shown before it is durable"
+        );
+        life.submitted += batch.len();
+        session.settle();
+        let result = pending
+            .into_iter()
+            .map(released)
+            .collect::<Result<Vec<_>, _>>();
+        if result.is_ok() {
+            life.acknowledged = life.submitted;
+        }
+        life.shown = self.prefix(
+            &session.state(),
+            life.acknowledged.max(life.shown),
+            life.submitted,
+        );
+        result?;
+        if !self.pause.is_zero() {
+            session.pause(self.pause);
+        }
+        // Every transaction takes one number.
+        life.synced = session.store.status().synced.0 as usize;
+        Ok(())
+    }
+}
+
+/// All that a refused opening must leave as it is; the lock names its last owner.
+pub(crate) fn files_but_lock(disk: &Simulated) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = disk.files();
+    files.retain(|path, _| !path.ends_with("LOCK"));
+    files
+}
+
+/// An error with its causes.
+pub(crate) fn describe(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Small segments, so that the workload rotates them; a seed, so that every run writes the same.
+pub(crate) fn options(durability: Durability) -> Options {
+    Options {
+        durability,
+        ephemeral_spaces: vec![EPHEMERAL],
+        segment_bytes: 8 << 10,
+        seed: Some(1),
+        owner: "test".to_owned(),
+        ..Options::default()
+    }
+}
