@@ -85,6 +85,8 @@ pub(crate) struct LogStatus {
 struct Batch {
     /// Unframed records.
     bytes: Vec<u8>,
+    /// Does any of it make the state larger?
+    grows: bool,
     waiters: Vec<Waiter>,
 }
 
@@ -112,6 +114,7 @@ struct Waiter {
 /// A batch on its way through the log.
 pub(crate) struct Work {
     pub(crate) bytes: Vec<u8>,
+    pub(crate) grows: bool,
     root: Arc<Root>,
     waiters: Vec<Waiter>,
 }
@@ -246,6 +249,7 @@ impl Shared {
         queue.head.lsn = lsn.unwrap_or(queue.head.lsn);
         if let Some(lsn) = lsn.filter(|_| self.logged.anything) {
             let (label, effects) = (done.label.as_ref(), &done.effects);
+            queue.batch.grows |= effects.growth > 0;
             append_unframed(&mut queue.batch.bytes, lsn, |out| {
                 wire::encode(label, effects.count, &effects.bytes, out)
             });
@@ -281,7 +285,7 @@ impl Shared {
         }
         let empty = Batch {
             bytes: mem::take(&mut queue.spare_bytes),
-            waiters: Vec::new(),
+            ..Batch::default()
         };
         let batch = mem::replace(&mut queue.batch, empty);
         queue.in_flight = Some(InFlight {
@@ -290,6 +294,7 @@ impl Shared {
         });
         Task::Write(Work {
             bytes: batch.bytes,
+            grows: batch.grows,
             root: Arc::new(queue.head.clone()),
             waiters: batch.waiters,
         })
@@ -341,6 +346,7 @@ impl Shared {
         queue.refused = Some(failure.clone());
         let work = Work {
             bytes: Vec::new(),
+            grows: false,
             root: Arc::default(),
             waiters: Vec::new(),
         };

@@ -20,20 +20,13 @@ use crate::{clock::Clock, failure::Failure, ids::Random};
 /// The account of requests whose access key is not one.
 pub(crate) const DEFAULT_ACCOUNT: &str = "000000000000";
 
-/// Who signed the request. Any key is accepted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Identity {
-    /// `None`: the request is anonymous.
-    pub(crate) access_key: Option<String>,
-}
-
-impl Identity {
-    /// An access key of 12 digits is an account; all others share the default one.
-    pub(crate) fn account(&self) -> &str {
-        match self.access_key.as_deref() {
-            Some(key) if key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()) => key,
-            _ => DEFAULT_ACCOUNT,
-        }
+/// An access key of 12 digits is an account; all others share the default one.
+pub(crate) fn account(access_key: &str) -> &str {
+    let is_account = access_key.len() == 12 && access_key.bytes().all(|byte| byte.is_ascii_digit());
+    if is_account {
+        access_key
+    } else {
+        DEFAULT_ACCOUNT
     }
 }
 
@@ -54,8 +47,8 @@ pub(crate) struct World {
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) request_id: Arc<str>,
-    /// `service.Operation`.
-    pub(crate) operation: Arc<str>,
+    pub(crate) service: &'static str,
+    pub(crate) operation: &'static str,
     pub(crate) account: Arc<str>,
     pub(crate) region: Arc<str>,
     /// What the client speaks, for the few words that differ.
@@ -67,8 +60,6 @@ pub(crate) struct Call {
     /// The time of the transaction: read once it is its turn, so that times follow the
     /// log's order.
     pub(crate) now: Timestamp,
-    /// Scheme, host and port by which the client reached us.
-    pub(crate) endpoint: Arc<str>,
     pub(crate) world: Arc<World>,
     /// The last LSN that this call committed at; 0 for none.
     pub(crate) lsn: Arc<AtomicU64>,
@@ -90,17 +81,22 @@ impl Call {
     ) -> Result<T, Failure> {
         self.world.store.admission().await;
         let pending = self.world.store.commit(|txn| {
-            txn.label(Label {
-                time_ms: self.clock().now().0,
-                request: self.request_id.to_string(),
-                operation: self.operation.to_string(),
-            });
+            txn.label(self.label());
             transaction(txn)
         });
         if let Some(lsn) = pending.lsn() {
             self.lsn.store(lsn.0, Ordering::Relaxed);
         }
         pending.await?.map_err(Into::into)
+    }
+
+    /// What the log says of this call's transactions.
+    pub(crate) fn label(&self) -> Label {
+        Label {
+            time_ms: self.clock().now().0,
+            request: self.request_id.to_string(),
+            operation: [self.service, ".", self.operation].concat(),
+        }
     }
 
     /// The store, for what spans transactions: streamed bodies.
@@ -118,9 +114,9 @@ impl Call {
         &*self.world.random
     }
 
-    /// `http://host:port`, as the client wrote it.
+    /// The host and port by which the client reached us, as it wrote them.
     pub(crate) fn endpoint(&self) -> &str {
-        &self.endpoint
+        self.header("host").unwrap_or("localhost")
     }
 
     /// The service's own state in memory; made when first asked for.

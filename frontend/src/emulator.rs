@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::{
-    call::World,
+    call::{DEFAULT_ACCOUNT, World},
     clock::Clock,
     ids::SystemRandom,
     log::Log,
@@ -31,6 +31,9 @@ pub(crate) struct Emulator {
     pub(crate) world: Arc<World>,
     pub(crate) log: Log,
     pub(crate) recovered: Option<Recovered>,
+    /// The usual account and region, shared by most calls.
+    pub(crate) account: Arc<str>,
+    pub(crate) region: Arc<str>,
 }
 
 /// What opening the data directory found, and how long it took.
@@ -114,6 +117,8 @@ impl Emulator {
         };
         let routers = Routers::new(&services);
         Self {
+            account: DEFAULT_ACCOUNT.into(),
+            region: settings.region.as_str().into(),
             settings,
             address,
             services,

@@ -13,7 +13,7 @@ use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 
-/// A request whose body has not been read.
+/// A request but for its body.
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// As it came: still percent-encoded.
@@ -21,20 +21,20 @@ pub(crate) struct Request {
     /// As it came, without the `?`.
     pub(crate) query: Option<String>,
     pub(crate) headers: Arc<HeaderMap>,
-    pub(crate) body: Incoming,
 }
 
 impl Request {
-    pub(crate) fn new(request: hyper::Request<Incoming>) -> Self {
+    /// Takes a request apart.
+    pub(crate) fn split(request: hyper::Request<Incoming>) -> (Self, Incoming) {
         let (parts, body) = request.into_parts();
-        Self {
+        let request = Self {
             method: parts.method,
             path: parts.uri.path().into(),
             query: parts.uri.query().map(str::to_owned),
             // An absolute URI names the host as well; the header is what clients sign.
             headers: Arc::new(parts.headers),
-            body,
-        }
+        };
+        (request, body)
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Signs<'a> {
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
-    pub(crate) credential: Option<&'a Credential>,
+    pub(crate) credential: Option<&'a Credential<'a>>,
     /// The body, when it is a form and was read to find the service.
     pub(crate) form: Option<&'a str>,
 }
@@ -139,7 +139,7 @@ fn find_service<'a>(services: &'a Services, signs: &Signs<'_>) -> Result<&'a Ser
         .filter(|credential| !credential.service.is_empty())
     {
         let prefix = signs.target().map(|(prefix, _)| prefix);
-        let scope = credential.service.as_str();
+        let scope = &*credential.service;
         return by(&|service| {
             service.schema.signing_name == scope && service.schema.target_prefix == prefix
         })

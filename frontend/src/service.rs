@@ -169,11 +169,7 @@ impl Service {
         (self.validate)(input, missing)?;
         match missing.union_fault() {
             None => Ok(()),
-            Some(fault) => Err(Failure::sender(
-                "ValidationException",
-                400,
-                fault.message(),
-            )),
+            Some(fault) => Err(Failure::sender("ValidationException", 400, fault.message())),
         }
     }
 

@@ -86,7 +86,7 @@ impl Driver {
     }
 
     fn write(&mut self, mut work: Work, now: Instant) -> Next {
-        match self.append(&mut work.bytes) {
+        match self.append(&mut work) {
             Ok(()) => {
                 if !work.bytes.is_empty() {
                     self.last_write = Some(now);
@@ -105,11 +105,11 @@ impl Driver {
         Next::Again
     }
 
-    fn append(&mut self, batch: &mut [u8]) -> Result<(), Failure> {
-        if batch.is_empty() {
+    fn append(&mut self, work: &mut Work) -> Result<(), Failure> {
+        if work.bytes.is_empty() {
             return Ok(());
         }
-        self.writer.append(batch)?;
+        self.writer.append(&mut work.bytes, work.grows)?;
         if self.options.durability == Durability::Power {
             self.writer.sync_appended()?;
         }

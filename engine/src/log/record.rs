@@ -177,9 +177,32 @@ pub(crate) fn append_unframed(batch: &mut Vec<u8>, lsn: Lsn, write: impl FnOnce(
     batch.resize(start + record_bytes(payload_bytes), 0);
 }
 
-/// Length of the unframed record at the front of a batch.
-pub(crate) fn unframed_bytes(batch: &[u8]) -> usize {
-    record_bytes(unframed(batch).0)
+/// The lengths of the unframed records of a batch.
+fn lengths(mut batch: &[u8]) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bytes = (!batch.is_empty()).then(|| record_bytes(unframed(batch).0))?;
+        batch = &batch[bytes..];
+        Some(bytes)
+    })
+}
+
+/// The length of the longest record of a batch.
+pub(crate) fn largest_bytes(batch: &[u8]) -> usize {
+    lengths(batch).max().unwrap_or(0)
+}
+
+/// The length of the records at the front of a batch that fit into `room`.
+pub(crate) fn run_bytes(batch: &[u8], room: u64) -> usize {
+    if batch.len() as u64 <= room {
+        return batch.len();
+    }
+    let ends = lengths(batch).scan(0, |end, bytes| {
+        *end += bytes;
+        Some(*end)
+    });
+    ends.take_while(|end| *end as u64 <= room)
+        .last()
+        .unwrap_or(0)
 }
 
 fn unframed(batch: &[u8]) -> (usize, Lsn) {

@@ -171,6 +171,14 @@ impl Spares {
         }
     }
 
+    /// Gives back what was not needed after all.
+    pub(crate) fn put_back(&mut self, spare: Prepared) {
+        self.collect(Instant::now());
+        if matches!(self.state, State::None) {
+            self.state = State::Ready(spare);
+        }
+    }
+
     fn grow(&mut self, mut spare: Prepared, needed: u64) -> Result<Prepared, Failure> {
         let grown = spare
             .file

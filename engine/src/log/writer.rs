@@ -10,6 +10,9 @@ use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// What transactions that make the state larger leave free in every segment, but never more than an eighth of it.
+const KEPT_BYTES: u64 = 16 << 10;
+
 /// What all segments of one opening have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -106,15 +109,22 @@ impl Writer {
         if self.carry.is_empty() {
             return Ok(());
         }
-        self.begin_segment(0).map_err(Fault::failure)
+        self.begin_segment().map_err(Fault::failure)
     }
 
     /// Writes a batch of unframed transactions. On failure none of it is part of the log; only [`Failure::Uncertain`] and
     /// [`Failure::Poisoned`] leave open whether a crash right now would make it so.
-    pub(crate) fn append(&mut self, batch: &mut [u8]) -> Result<(), Failure> {
+    ///
+    /// What makes the state larger leaves some room in every segment. On a full disk, deletions go on in that.
+    pub(crate) fn append(&mut self, batch: &mut [u8], grows: bool) -> Result<(), Failure> {
         let (position, segment) = (self.position, self.segment.clone());
         self.touched = false;
-        match self.append_runs(batch) {
+        let mut next = None;
+        let done = self.append_runs(batch, grows, &mut next);
+        if let Some(spare) = next {
+            self.spares.put_back(spare);
+        }
+        match done {
             Ok(()) => Ok(()),
             Err(Fault::Refused(failure)) if self.touched => {
                 (self.position, self.segment) = (position, segment);
@@ -124,48 +134,45 @@ impl Writer {
         }
     }
 
-    /// As many records as fit into a segment at a time.
-    fn append_runs(&mut self, mut batch: &mut [u8]) -> Result<(), Fault> {
+    /// As many records as fit into a segment at a time. Nothing is written before there is a place for what follows it, so
+    /// that a full disk leaves the segment as it was.
+    fn append_runs(
+        &mut self,
+        mut batch: &mut [u8],
+        grows: bool,
+        next: &mut Option<Prepared>,
+    ) -> Result<(), Fault> {
         while !batch.is_empty() {
-            let first = record::unframed_bytes(batch);
-            if !self.has_room(first) {
-                self.finish_segment()?;
-                self.begin_segment(first)?;
+            let room = self.room(grows);
+            if batch.len() as u64 > room && next.is_none() {
+                *next = Some(self.take_spare(record::largest_bytes(batch), grows)?);
             }
-            let run;
-            (run, batch) = batch.split_at_mut(self.run_bytes(batch));
-            self.append_run(run)?;
+            let run = record::run_bytes(batch, room);
+            if let Some(spare) = next.take_if(|_| run == 0) {
+                self.finish_segment()?;
+                self.open_segment(spare)?;
+                continue;
+            }
+            let head;
+            (head, batch) = batch.split_at_mut(run);
+            self.append_run(head)?;
         }
         Ok(())
     }
 
-    fn has_room(&self, bytes: usize) -> bool {
-        self.appendable && bytes as u64 <= self.room()
-    }
-
-    fn room(&self) -> u64 {
-        let limit = self
-            .segment
-            .as_ref()
-            .map_or(0, |segment| segment.bytes.saturating_sub(RESERVE_BYTES));
-        limit.saturating_sub(self.position.bytes)
-    }
-
-    /// The length of the records at the front of `batch` that fit.
-    fn run_bytes(&self, batch: &[u8]) -> usize {
-        let room = self.room();
-        if batch.len() as u64 <= room {
-            return batch.len();
-        }
-        let mut end = 0;
-        while end < batch.len() {
-            let next = end + record::unframed_bytes(&batch[end..]);
-            if next as u64 > room {
-                break;
-            }
-            end = next;
-        }
-        end
+    /// How many bytes of transactions the segment still takes.
+    fn room(&self, grows: bool) -> u64 {
+        let Some(segment) = self.segment.as_ref().filter(|_| self.appendable) else {
+            return 0;
+        };
+        let kept = if grows {
+            KEPT_BYTES.min(segment.bytes / 8)
+        } else {
+            0
+        };
+        segment
+            .bytes
+            .saturating_sub(self.position.bytes + RESERVE_BYTES + kept)
     }
 
     fn append_run(&mut self, run: &mut [u8]) -> Result<(), Fault> {
@@ -223,7 +230,7 @@ impl Writer {
     /// what to tell those whose transactions were in the batch.
     fn cut_off(&mut self, failure: Failure) -> Failure {
         self.appendable = false;
-        match self.begin_segment(0).and_then(|()| self.confirm_cut()) {
+        match self.begin_segment().and_then(|()| self.confirm_cut()) {
             Ok(()) => failure,
             Err(Fault::Poisoned(path)) => Failure::Poisoned { path },
             Err(Fault::Refused(_)) => match failure {
@@ -244,10 +251,25 @@ impl Writer {
         self.sync()
     }
 
-    /// Opens the next segment, with room for a record of `first` bytes. On refusal the log is as it was.
-    fn begin_segment(&mut self, first: usize) -> Result<(), Fault> {
-        let needed = (BLOCK_BYTES + self.carry.len() + first) as u64 + RESERVE_BYTES;
-        let spare = self.spares.take(needed)?;
+    /// Opens the next segment. On refusal the log is as it was.
+    fn begin_segment(&mut self) -> Result<(), Fault> {
+        let spare = self.take_spare(0, false)?;
+        self.open_segment(spare)
+    }
+
+    /// A spare with room for a record of so many bytes.
+    fn take_spare(&mut self, bytes: usize, grows: bool) -> Result<Prepared, Fault> {
+        let needed = (BLOCK_BYTES + self.carry.len() + bytes) as u64 + RESERVE_BYTES;
+        // A seventh of the rest is an eighth of the whole.
+        let kept = if grows {
+            KEPT_BYTES.min(needed / 7 + 1)
+        } else {
+            0
+        };
+        self.spares.take(needed + kept).map_err(Fault::from)
+    }
+
+    fn open_segment(&mut self, spare: Prepared) -> Result<(), Fault> {
         // Crash argument 1: the header below vouches for everything before the cut, so that must be synced.
         self.sync()?;
         let header = self.header_for(&spare);
@@ -340,7 +362,7 @@ impl Writer {
     /// Writes down that everything so far is synced. It need not be synced itself, and may fail: the next batch then goes
     /// into a new segment.
     pub(crate) fn mark(&mut self) {
-        if self.has_room(HEADER_BYTES) {
+        if self.room(false) >= HEADER_BYTES as u64 {
             // A refused mark proves nothing and costs nothing, see above.
             let _ = self.write_control(Kind::DurableMark);
         }
@@ -352,7 +374,7 @@ impl Writer {
         self.sync().map_err(Fault::failure)?;
         let unfinished = self.segment.is_some() && !self.appendable;
         if unfinished || (self.segment.is_none() && !self.clean) {
-            self.begin_segment(0).map_err(Fault::failure)?;
+            self.begin_segment().map_err(Fault::failure)?;
         }
         self.write_control(Kind::Close).map_err(Fault::failure)?;
         self.sync().map_err(Fault::failure)?;

@@ -331,27 +331,29 @@ fn a_short_write_refuses_its_batch_and_the_log_goes_on_elsewhere() {
 
 #[test]
 fn on_a_full_disk_deletes_go_on_and_with_space_again_everything_does() {
-    let disk = Simulated::default();
-    let mut lab = Lab::open(&disk);
-    let value = [1; 8 << 10];
-    lab.put("a", &value).expect("there is space");
-    lab.put("b", &value).expect("there is space");
-    disk.set_space(Some(0));
-    let full = (0..100).find_map(|number| lab.put(&format!("c{number}"), &value).err());
-    assert!(matches!(full, Some(Error::NoSpace { .. })), "{full:?}");
-    assert!(lab.store.status().lacks_space);
-    let deleted = lab.store.commit(|txn| Ok::<_, ()>(txn.delete(SPACE, b"a")));
-    lab.settle();
-    assert_eq!(deleted.wait().expect("that needs no space"), Ok(true));
-    let smaller = lab.put("b", b"smaller").expect("nor does that");
-    assert!(smaller.is_some());
-    disk.set_space(None);
-    lab.pass(Duration::from_secs(1));
-    lab.put("d", &value).expect("there is space again");
-    let keys = lab.keys();
-    lab.close();
-    assert_eq!(Lab::open(&disk).keys(), keys);
-    assert!(keys.starts_with("b ") && keys.ends_with(" d"), "{keys}");
+    for value_bytes in [100, 8 << 10, 50 << 10, 100 << 10] {
+        let disk = Simulated::default();
+        let mut lab = Lab::open(&disk);
+        let value = vec![1; value_bytes];
+        lab.put("a", &value).expect("there is space");
+        lab.put("b", &value).expect("there is space");
+        disk.set_space(Some(200 << 10));
+        let full = (0..10_000).find_map(|number| lab.put(&format!("c{number}"), &value).err());
+        assert!(matches!(full, Some(Error::NoSpace { .. })), "{full:?}");
+        assert!(lab.store.status().lacks_space);
+        let deleted = lab.store.commit(|txn| Ok::<_, ()>(txn.delete(SPACE, b"a")));
+        lab.settle();
+        assert_eq!(deleted.wait().expect("that needs no space"), Ok(true));
+        let smaller = lab.put("b", b"smaller").expect("nor does that");
+        assert!(smaller.is_some());
+        disk.set_space(None);
+        lab.pass(Duration::from_secs(1));
+        lab.put("d", &value).expect("there is space again");
+        let keys = lab.keys();
+        lab.close();
+        assert_eq!(Lab::open(&disk).keys(), keys);
+        assert!(keys.starts_with("b ") && keys.ends_with(" d"), "{keys}");
+    }
 }
 
 #[test]

@@ -169,11 +169,6 @@ pub(crate) fn write(
             let answer = rest::write(route.service.schema, operation, output);
             let mut response = Response::new(answer.body.into());
             *response.status_mut() = status(answer.status);
-            if response.status() == StatusCode::OK
-                && answer.headers.contains_key(header::CONTENT_RANGE)
-            {
-                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            }
             *response.headers_mut() = answer.headers;
             Ok(response)
         }

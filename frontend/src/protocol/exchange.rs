@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cumulog_shape::{ByteStream, OperationRoute, OperationSchema, Protocol, Struct};
-use http::{HeaderMap, header};
+use http::HeaderMap;
 
 use super::{Trace, Unread, codec, read};
 use crate::{
-    call::{Call, Identity},
+    call::{self, Call},
     emulator::Emulator,
     failure::{self, Failure},
     http::Response,
@@ -34,7 +34,7 @@ impl<'a> Exchange<'a> {
             Protocol::Query | Protocol::Ec2 => self.form(body, trace).await?,
             _ => self.document(body, trace).await?,
         };
-        let call = self.call(trace);
+        let call = self.call(operation.name, trace);
         self.emulator.world.store.admission().await;
         let service = self.route.service;
         let mut source = Some(source);
@@ -59,7 +59,7 @@ impl<'a> Exchange<'a> {
         operation: &'static OperationRoute,
         trace: &mut Trace,
     ) -> Result<&'static OperationSchema, Failure> {
-        trace.operation = operation.name.into();
+        trace.operation = operation.name;
         let implemented = operation
             .schema
             .filter(|schema| self.route.service.implements(schema.name));
@@ -134,32 +134,27 @@ impl<'a> Exchange<'a> {
         ))
     }
 
-    fn call(&self, trace: &Trace) -> Call {
-        let credential = self.signs.credential;
-        let identity = Identity {
-            access_key: credential.map(|credential| credential.access_key.clone()),
-        };
-        let region = credential
-            .map(|credential| credential.region.as_str())
-            .filter(|region| !region.is_empty());
-        let host = self
+    fn call(&self, operation: &'static str, trace: &Trace) -> Call {
+        let emulator = self.emulator;
+        let access_key = self
             .signs
-            .headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok());
+            .credential
+            .map_or("", |credential| &credential.access_key);
+        let region = self
+            .signs
+            .credential
+            .map_or("", |credential| &credential.region);
         Call {
             request_id: Arc::clone(&trace.request_id),
-            operation: format!("{}.{}", trace.service, trace.operation).into(),
-            account: identity.account().into(),
-            region: region.unwrap_or(&self.emulator.settings.region).into(),
+            service: trace.service,
+            operation,
+            account: shared(call::account(access_key), &emulator.account),
+            region: shared(region, &emulator.region),
             protocol: self.route.protocol,
             path: Arc::clone(self.path),
             headers: Arc::clone(self.headers),
-            now: self.emulator.world.clock.now(),
-            endpoint: host
-                .map_or_else(|| self.emulator.address.to_string(), str::to_owned)
-                .into(),
-            world: Arc::clone(&self.emulator.world),
+            now: emulator.world.clock.now(),
+            world: Arc::clone(&emulator.world),
             lsn: Arc::clone(&trace.lsn),
         }
     }
@@ -177,6 +172,15 @@ impl<'a> Exchange<'a> {
             &trace.request_id,
             trace.host_id.as_deref(),
         )
+    }
+}
+
+/// `text`, or what stands for none; most requests share that one.
+fn shared(text: &str, usual: &Arc<str>) -> Arc<str> {
+    if text.is_empty() || text == &**usual {
+        Arc::clone(usual)
+    } else {
+        text.into()
     }
 }
 

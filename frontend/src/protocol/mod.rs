@@ -37,7 +37,7 @@ use crate::{
 /// What is known of a request by the time it is answered, for its log line.
 struct Trace {
     service: &'static str,
-    operation: Arc<str>,
+    operation: &'static str,
     request_id: Arc<str>,
     /// S3 identifies a request twice.
     host_id: Option<String>,
@@ -68,10 +68,8 @@ enum Unread {
 /// Answers one request.
 pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming>) -> Response {
     let started = Instant::now();
-    let request = Request::new(request);
-    let method = request.method.clone();
+    let (request, body) = Request::split(request);
     let credential = sigv4::from_request(&request.headers, request.query.as_deref());
-    let origin = request.headers.get(header::ORIGIN).cloned();
     if let cors::Verdict::Answer(response) = cors::judge(&request.method, &request.headers) {
         return response;
     }
@@ -80,19 +78,19 @@ pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming
     }
     let mut trace = Trace {
         service: "-",
-        operation: "-".into(),
+        operation: "-",
         request_id: RequestIdStyle::Uuid.make(&*emulator.world.random).into(),
         host_id: None,
         lsn: Arc::default(),
         error: None,
     };
-    let mut response = answer(emulator, request, credential, &mut trace).await;
-    if method == Method::HEAD {
+    let mut response = answer(emulator, &request, body, credential, &mut trace).await;
+    if request.method == Method::HEAD {
         *response.body_mut() = Bytes::new().into();
     }
     finish_headers(&mut response, &trace);
-    if let Some(origin) = origin {
-        cors::allow(&origin, response.headers_mut());
+    if let Some(origin) = request.headers.get(header::ORIGIN) {
+        cors::allow(origin, response.headers_mut());
     }
     write_line(emulator, &trace, &response, started);
     response
@@ -150,11 +148,12 @@ fn write_line(emulator: &Emulator, trace: &Trace, response: &Response, started: 
 /// Finds who the request is for and has it answered there.
 async fn answer(
     emulator: &Emulator,
-    request: Request,
-    credential: Option<Credential>,
+    request: &Request,
+    body: Incoming,
+    credential: Option<Credential<'_>>,
     trace: &mut Trace,
 ) -> Response {
-    let mut body = Unread::Arriving(request.body);
+    let mut body = Unread::Arriving(body);
     let mut signs = Signs {
         method: &request.method,
         path: &request.path,

@@ -67,11 +67,7 @@ impl Upload {
     pub(super) fn new(call: &Call) -> Upload {
         Upload {
             store: call.store().clone(),
-            label: Label {
-                time_ms: call.now.0,
-                request: call.request_id.to_string(),
-                operation: call.operation.to_string(),
-            },
+            label: call.label(),
             id: None,
             // Half of the numbers are left above it to count on.
             seed: call.random().u64() >> 1,

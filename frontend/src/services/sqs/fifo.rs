@@ -3,14 +3,15 @@
 use super::error::Result;
 use super::ledger::Ledger;
 use super::rows::{
-    ATTEMPTS, AttemptRow, Number, SENDS, SendRow, Settings, StateRow, TimeMs, WINDOWS, WindowRow,
+    ATTEMPTS, ATTEMPTS_END, AttemptRow, Number, SENDS, SENDS_END, SendRow, Settings, StateRow,
+    TimeMs,
 };
 use sha2::{Digest, Sha256};
 
 /// How long sends are deduplicated and receives can be repeated.
 const WINDOW_MS: TimeMs = 5 * 60 * 1000;
-/// Each send ends more windows than it opens, so they don't pile up.
-const ENDED_PER_SEND: usize = 4;
+/// Whoever opens a window ends more than that one, so they don't pile up.
+const ENDED_PER_CALL: usize = 4;
 
 /// The sequence number that AWS's answers show: 20 digits, and in steps of 256 as theirs.
 pub(crate) fn sequence_number(number: Number) -> String {
@@ -66,53 +67,54 @@ impl Ledger<'_> {
         };
         let (scope, id) = (scope.to_owned(), id.to_owned());
         let ends_ms = self.now + WINDOW_MS;
+        SENDS_END.put(
+            self.txn,
+            &(self.queue, ends_ms, scope.clone(), id.clone()),
+            &(),
+        );
         let row = SendRow {
             message_id: message_id.to_owned(),
             number,
             ends_ms,
         };
-        SENDS.put(self.txn, &(self.queue, scope.clone(), id.clone()), &row);
-        WINDOWS.put(
-            self.txn,
-            &(self.queue, ends_ms, number),
-            &WindowRow::Send { scope, id },
-        );
+        SENDS.put(self.txn, &(self.queue, scope, id), &row);
     }
 
-    /// Forgets what is past its window.
+    /// Forgets some of what is past its window. A row that was renewed meanwhile has another window.
     pub(crate) fn end_windows(&mut self) -> Result<()> {
-        for _ in 0..ENDED_PER_SEND {
-            let next = WINDOWS.scan(self.txn, &(self.queue,)).next().transpose()?;
-            let Some((key, window)) = next.filter(|(key, _)| key.1 <= self.now) else {
+        let now = self.now;
+        for _ in 0..ENDED_PER_CALL {
+            let next = SENDS_END
+                .scan(self.txn, &(self.queue,))
+                .next()
+                .transpose()?;
+            let Some((end, ())) = next.filter(|(end, ())| end.1 <= now) else {
                 break;
             };
-            WINDOWS.delete(self.txn, &key);
-            self.end(window)?;
-        }
-        Ok(())
-    }
-
-    /// A row that was renewed has another window.
-    fn end(&mut self, window: WindowRow) -> Result<()> {
-        let now = self.now;
-        match window {
-            WindowRow::Send { scope, id } => {
-                let key = (self.queue, scope, id);
-                if SENDS
-                    .get(self.txn, &key)?
-                    .is_some_and(|row| row.ends_ms <= now)
-                {
-                    SENDS.delete(self.txn, &key);
-                }
+            SENDS_END.delete(self.txn, &end);
+            let key = (self.queue, end.2, end.3);
+            if SENDS
+                .get(self.txn, &key)?
+                .is_some_and(|row| row.ends_ms <= now)
+            {
+                SENDS.delete(self.txn, &key);
             }
-            WindowRow::Attempt { id } => {
-                let key = (self.queue, id);
-                if ATTEMPTS
-                    .get(self.txn, &key)?
-                    .is_some_and(|row| row.ends_ms <= now)
-                {
-                    ATTEMPTS.delete(self.txn, &key);
-                }
+        }
+        for _ in 0..ENDED_PER_CALL {
+            let next = ATTEMPTS_END
+                .scan(self.txn, &(self.queue,))
+                .next()
+                .transpose()?;
+            let Some((end, ())) = next.filter(|(end, ())| end.1 <= now) else {
+                break;
+            };
+            ATTEMPTS_END.delete(self.txn, &end);
+            let key = (self.queue, end.2);
+            if ATTEMPTS
+                .get(self.txn, &key)?
+                .is_some_and(|row| row.ends_ms <= now)
+            {
+                ATTEMPTS.delete(self.txn, &key);
             }
         }
         Ok(())
@@ -145,9 +147,9 @@ impl Ledger<'_> {
         id: &str,
         messages: &[(Number, StateRow)],
     ) -> Result<()> {
-        let Some((first, _)) = messages.first() else {
+        if messages.is_empty() {
             return Ok(());
-        };
+        }
         let key = (self.queue, id.to_owned());
         let open = ATTEMPTS
             .get(self.txn, &key)?
@@ -157,12 +159,8 @@ impl Ledger<'_> {
             .iter()
             .map(|(number, state)| (*number, state.receipt, state.visible_ms))
             .collect();
+        ATTEMPTS_END.put(self.txn, &(self.queue, ends_ms, key.1.clone()), &());
         ATTEMPTS.put(self.txn, &key, &AttemptRow { ends_ms, messages });
-        WINDOWS.put(
-            self.txn,
-            &(self.queue, ends_ms, *first),
-            &WindowRow::Attempt { id: key.1 },
-        );
         Ok(())
     }
 }

@@ -4,8 +4,8 @@
 use super::error::Result;
 use super::queue::Queue;
 use super::rows::{
-    AGED, ATTEMPTS, COUNTERS, CountersRow, DUE, GROUP_MESSAGES, GROUPS, GROUPS_DUE, GroupRow,
-    MESSAGES, MessageRow, Number, QueueId, SENDS, STATES, StateRow, TimeMs, WINDOWS,
+    AGED, ATTEMPTS, ATTEMPTS_END, COUNTERS, CountersRow, DUE, GROUP_MESSAGES, GROUPS, GROUPS_DUE,
+    GroupRow, MESSAGES, MessageRow, Number, QueueId, SENDS, SENDS_END, STATES, StateRow, TimeMs,
 };
 use super::signals::{Signals, Wake};
 use cumulog_engine::{Read, Txn};
@@ -289,7 +289,8 @@ pub(crate) fn purge(txn: &mut Txn, queue: QueueId) {
     GROUPS_DUE.delete_prefix(txn, &prefix);
     SENDS.delete_prefix(txn, &prefix);
     ATTEMPTS.delete_prefix(txn, &prefix);
-    WINDOWS.delete_prefix(txn, &prefix);
+    SENDS_END.delete_prefix(txn, &prefix);
+    ATTEMPTS_END.delete_prefix(txn, &prefix);
 }
 
 pub(crate) fn counters(read: &impl Read, queue: QueueId) -> Result<CountersRow> {

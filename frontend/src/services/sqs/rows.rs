@@ -60,9 +60,12 @@ pub(crate) const SENDS: Table<(QueueId, String, String), SendRow> =
 /// Receives that can be repeated, by queue and attempt id.
 pub(crate) const ATTEMPTS: Table<(QueueId, String), AttemptRow> =
     Table::new(Space::new(0x030B, "sqs/attempts"));
-/// When rows of [`SENDS`] and [`ATTEMPTS`] end.
-pub(crate) const WINDOWS: Table<(QueueId, TimeMs, Number), WindowRow> =
-    Table::new(Space::new(0x030C, "sqs/windows"));
+/// When the rows of [`SENDS`] end.
+pub(crate) const SENDS_END: Table<(QueueId, TimeMs, String, String), ()> =
+    Table::new(Space::new(0x030C, "sqs/sends-end"));
+/// When the rows of [`ATTEMPTS`] end.
+pub(crate) const ATTEMPTS_END: Table<(QueueId, TimeMs, String), ()> =
+    Table::new(Space::new(0x030E, "sqs/attempts-end"));
 /// The last number that was given to a queue, under the empty key.
 pub(crate) const LAST_QUEUE: Table<(), QueueId> = Table::new(Space::new(0x030D, "sqs/last-queue"));
 
@@ -111,7 +114,8 @@ pub(crate) const SPACES: &[Space] = &[
     GROUPS_DUE.space(),
     SENDS.space(),
     ATTEMPTS.space(),
-    WINDOWS.space(),
+    SENDS_END.space(),
+    ATTEMPTS_END.space(),
     LAST_QUEUE.space(),
 ];
 
@@ -210,11 +214,4 @@ pub(crate) struct AttemptRow {
     pub(crate) ends_ms: TimeMs,
     /// Number, receipt and visibility of each message.
     pub(crate) messages: Vec<(Number, u64, TimeMs)>,
-}
-
-/// The row that ends with a window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum WindowRow {
-    Send { scope: String, id: String },
-    Attempt { id: String },
 }

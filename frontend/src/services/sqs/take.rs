@@ -87,10 +87,11 @@ impl Taking<'_, '_> {
     fn run(&mut self) -> Result<()> {
         let fifo = self.queue.settings().fifo;
         self.taken.unfinished = !self.ledger.sweep(REMOVALS_MAX, fifo)?;
-        if let Some(attempt) = &self.wish.attempt
-            && let Some(messages) = self.ledger.earlier_receive(attempt)?
-        {
-            return self.repeat(attempt, messages);
+        if let Some(attempt) = &self.wish.attempt {
+            self.ledger.end_windows()?;
+            if let Some(messages) = self.ledger.earlier_receive(attempt)? {
+                return self.repeat(attempt, messages);
+            }
         }
         if self.is_crowded()? {
             self.taken.full = true;

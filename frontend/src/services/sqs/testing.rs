@@ -8,6 +8,7 @@ use crate::ids::SystemRandom;
 use cumulog_engine::{Options, Store, Txn};
 use cumulog_model::sqs as model;
 use cumulog_shape::{Map, Protocol, Timestamp};
+use http::{HeaderValue, header::HOST};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -54,14 +55,18 @@ impl Sqs {
         };
         let call = Call {
             request_id: "test".into(),
-            operation: "sqs.Test".into(),
+            service: "sqs",
+            operation: "Test",
             account: DEFAULT_ACCOUNT.into(),
             region: "us-east-1".into(),
             protocol: Protocol::Json10,
             path: "/".into(),
-            headers: Arc::default(),
+            headers: Arc::new(
+                [(HOST, HeaderValue::from_static("localhost:4566"))]
+                    .into_iter()
+                    .collect(),
+            ),
             now: clock.now(),
-            endpoint: "localhost:4566".into(),
             world: Arc::new(world),
             lsn: Arc::default(),
         };

@@ -234,7 +234,7 @@ async fn a_send_is_not_repeated_for_five_minutes() {
         1,
         "windows that have ended leave no rows"
     );
-    assert_eq!(entries(&sqs, rows::WINDOWS.space()), 1);
+    assert_eq!(entries(&sqs, rows::SENDS_END.space()), 1);
 }
 
 /// As recorded from AWS.
@@ -295,6 +295,11 @@ async fn an_attempt_can_be_repeated_while_its_messages_are_held() {
     );
     sqs.delete(&url, &first[0]).expect("is current");
     assert_eq!(bodies(&receive().await), ["2"]);
+
+    sqs.pass_seconds(300);
+    assert_eq!(bodies(&receive().await), ["2"]);
+    let ends = entries(&sqs, rows::ATTEMPTS_END.space());
+    assert_eq!((entries(&sqs, rows::ATTEMPTS.space()), ends), (1, 1));
 }
 
 #[tokio::test]
