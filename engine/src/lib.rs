@@ -25,6 +25,7 @@ pub mod disk;
 mod error;
 mod key;
 mod log;
+mod owner;
 mod pending;
 mod root;
 mod sequencer;

@@ -6,15 +6,16 @@ use crate::log::driver::Driver;
 use crate::log::recovery::recover;
 use crate::log::spare::Spares;
 use crate::log::writer::{Identity, Salts, Start, Writer};
+use crate::owner;
 use crate::pending::{Admission, Pending};
 use crate::root::{Root, Space, View};
 use crate::sequencer::Shared;
 use crate::txn::{Logged, Txn};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{env, fmt, process};
 
 /// A transaction's number: its place in the log. The first is 1; 0 is the empty state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,14 +75,9 @@ impl Default for Options {
             sync_delay: Duration::from_millis(80),
             mark_delay: Duration::from_millis(20),
             seed: None,
-            owner: owner(),
+            owner: owner::describe(),
         }
     }
-}
-
-fn owner() -> String {
-    let command = env::args().next().unwrap_or_default();
-    format!("process {} ({command})", process::id())
 }
 
 /// What opening a directory found.

@@ -340,10 +340,12 @@ impl Scan<'_> {
             if bytes.is_empty() {
                 return Ok(used);
             }
-            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
-                used = offset + last as u64 + 1;
+            let used_here = used_bytes(bytes);
+            if used_here > 0 {
+                used = offset + used_here as u64;
             }
-            let headers = bytes.windows(HEADER_BYTES).step_by(record::ALIGNMENT);
+            let searched = &bytes[..bytes.len().min(used_here + HEADER_BYTES)];
+            let headers = searched.windows(HEADER_BYTES).step_by(record::ALIGNMENT);
             let mut later = headers.filter_map(|bytes| Header::decode(&self.seed, bytes));
             if let Some(proof) =
                 later.find(|header| header.proven() >= missing && plausible.contains(&header.lsn))
@@ -363,6 +365,17 @@ impl Scan<'_> {
                 .max(record::ALIGNMENT) as u64;
         }
     }
+}
+
+/// The length of `bytes` without the zeros at the end.
+fn used_bytes(bytes: &[u8]) -> usize {
+    const ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
+    let blocks = bytes.rchunks(BLOCK_BYTES);
+    let blank = blocks.take_while(|block| **block == ZEROS[..block.len()]);
+    let rest = &bytes[..bytes.len() - blank.map(<[u8]>::len).sum::<usize>()];
+    rest.iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1)
 }
 
 /// The state as far as it is replayed, and how the log ended.

@@ -283,12 +283,13 @@ impl Writer {
         write_all(&*segment.file, &header.encode(), 0).map_err(refused)?;
         // Crash argument 2: no record before its segment's header is synced.
         sync(&segment)?;
+        let is_carrying = !self.carry.is_empty();
         let mut position = Cut {
             sequence: header.sequence,
             bytes: BLOCK_BYTES as u64,
             link: self.position.link,
         };
-        if !self.carry.is_empty() {
+        if is_carrying {
             let mut framer = Framer {
                 seed: &segment.seed,
                 link: position.link,
@@ -308,6 +309,10 @@ impl Writer {
         self.synced = position.link.lsn;
         self.segment = Some(Arc::new(segment));
         self.appendable = true;
+        if is_carrying {
+            // The next opening finds the copies proven, and need not copy them again.
+            self.mark();
+        }
         Ok(())
     }
 

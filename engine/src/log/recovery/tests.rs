@@ -328,7 +328,7 @@ fn k_a_carry_that_was_complete_once_is_refused_when_damaged() {
     let disk = disk.restart(Crash::Process(255), Faults::default());
     run(&disk, "d").expect("it opens");
     overwrite(&disk, 3, offset_of(2), &[0; 8]);
-    check_refused(&disk, "record 4 proves that it was synced");
+    check_refused(&disk, "record 3 proves that it was synced");
 }
 
 #[test]
