@@ -1,52 +1,7 @@
-//! cumulog: a local AWS on a write-ahead log.
-//!
-//! `ARCHITECTURE.md` is the map. A request goes
-//! `server` → `route` → `protocol` (decode) → `service` (handler in a transaction) → `protocol` (encode),
-//! and nothing further in knows of anything further out.
-
-mod call;
-mod checksum;
-mod chunked;
-mod clock;
-mod control;
-mod cors;
-mod emulator;
-mod failure;
-mod hosts;
-mod http;
-mod ids;
-mod init;
-mod log;
-mod protocol;
-mod route;
-mod server;
-mod service;
-mod services;
-mod settings;
-mod sigv4;
-mod startup;
-mod upload;
+//! The binary; everything stands in the library of the same name.
 
 use std::process::ExitCode;
 
-use settings::Command;
-
 fn main() -> ExitCode {
-    let variable = |name: &str| std::env::var(name).ok();
-    match settings::read(std::env::args_os().skip(1), variable) {
-        Ok(Command::Serve(settings)) => server::run(*settings),
-        Ok(Command::Help) => print(&settings::help()),
-        Ok(Command::Version) => print(concat!("cumulog ", env!("CARGO_PKG_VERSION"), "\n")),
-        Err(error) => {
-            eprintln!("error: {error}\n\nhint: `cumulog --help` lists all options");
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Prints to standard output; a closed pipe is the reader's choice, not an error.
-fn print(text: &str) -> ExitCode {
-    use std::io::Write as _;
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    cumulog::main()
 }
