@@ -261,6 +261,22 @@ def test_limits_of_names_and_metadata(s3, bucket):
 
 
 @pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("plain ~ text", "plain ~ text"),
+        ("=?UTF-8?B?YWJj?=", "abc"),
+        ("=?UTF-8?Q?=C3=84M=C3=84Z=C3=95=C3=91_S3?=", "=?UTF-8?Q?=C3=84M=C3=84Z=C3=95=C3=91_S3?="),
+        ("ÄMÄZÕÑ S3", "=?UTF-8?Q?=C3=84M=C3=84Z=C3=95=C3=91_S3?="),
+    ],
+)
+def test_metadata_beyond_ascii_comes_as_encoded_words(server, s3, bucket, sent, shown):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("PUT", f"/{bucket}/k", b"body", {"x-amz-meta-m": sent.encode()})
+    assert connection.getresponse().status == 200
+    assert s3.head_object(Bucket=bucket, Key="k")["Metadata"] == {"m": shown}
+
+
+@pytest.mark.parametrize(
     ("parameters", "code"),
     [
         ({"StorageClass": "FAST"}, "InvalidStorageClass"),
@@ -1003,3 +1019,25 @@ def test_a_kill_during_an_upload_leaves_the_old_object(durable):
     s3.put_object(Bucket="bucket", Key="k", Body=b"after")
     durable.restart(unclean=True)
     assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == b"after"
+
+
+def test_attributes_of_objects(s3, bucket):
+    wanted = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]
+    s3.put_object(Bucket=bucket, Key="whole", Body=b"hello world", ChecksumAlgorithm="CRC64NVME", ChecksumCRC64NVME="jSnVw/bqjr4=")
+    whole = s3.get_object_attributes(Bucket=bucket, Key="whole", ObjectAttributes=wanted)
+    assert whole["ETag"] == hashlib.md5(b"hello world").hexdigest()
+    assert whole["Checksum"] == {"ChecksumCRC64NVME": "jSnVw/bqjr4=", "ChecksumType": "FULL_OBJECT"}
+    assert (whole["StorageClass"], whole["ObjectSize"], "ObjectParts" in whole) == ("STANDARD", 11, False)
+    where = {"Bucket": bucket, "Key": "parts"}
+    identifier = s3.create_multipart_upload(**where, ChecksumAlgorithm="SHA256")["UploadId"]
+    done = []
+    for number, body in enumerate(PARTS, 1):
+        part = s3.upload_part(**where, UploadId=identifier, PartNumber=number, Body=body, ChecksumAlgorithm="SHA256")
+        done.append({"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]})
+    s3.complete_multipart_upload(**where, UploadId=identifier, MultipartUpload={"Parts": done})
+    first = s3.get_object_attributes(**where, ObjectAttributes=wanted, MaxParts=2)["ObjectParts"]
+    assert (first["TotalPartsCount"], first["IsTruncated"], first["NextPartNumberMarker"]) == (3, True, 2)
+    assert [part["ChecksumSHA256"] for part in first["Parts"]] == [part["ChecksumSHA256"] for part in done[:2]]
+    second = s3.get_object_attributes(**where, ObjectAttributes=wanted, PartNumberMarker=2)["ObjectParts"]
+    assert ([part["Size"] for part in second["Parts"]], second["IsTruncated"]) == ([len(PARTS[2])], False)
+    refused("NoSuchKey", s3.get_object_attributes, Bucket=bucket, Key="absent", ObjectAttributes=wanted)

@@ -15,8 +15,9 @@ pub(super) use set_checksum;
 macro_rules! set_checksum_value {
     ($output:expr, $checksum:expr) => {{
         use $crate::checksum::Algorithm;
-        let value = Some($checksum.value.clone());
-        match $checksum.algorithm() {
+        let checksum = &$checksum;
+        let value = Some(checksum.value.clone());
+        match checksum.algorithm() {
             Some(Algorithm::Crc32) => $output.checksum_crc32 = value,
             Some(Algorithm::Crc32c) => $output.checksum_crc32_c = value,
             Some(Algorithm::Crc64Nvme) => $output.checksum_crc64_nvme = value,

@@ -3,6 +3,7 @@
 use super::error::{METADATA_BYTES_MAX, S3Error};
 use super::names::form_decoded;
 use super::rows::{Metadata, Traits};
+use super::words;
 use crate::chunked::stored_content_encoding;
 use cumulog_model::s3::{ObjectCannedACL, ServerSideEncryption, StorageClass};
 use cumulog_shape::Map;
@@ -142,20 +143,19 @@ pub(super) fn stored_encoding(given: Option<String>) -> Option<String> {
     }
 }
 
+/// `x-amz-meta-…` as stored: names in lower case, values as the text that they stand for.
 pub(super) fn user_metadata(given: Option<Map<String>>) -> Result<Vec<(String, String)>, S3Error> {
-    let user: Vec<(String, String)> = given
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(name, value)| (name.to_ascii_lowercase(), value))
-        .collect();
-    let bytes = user
+    let given = given.unwrap_or_default();
+    let bytes = given
         .iter()
         .map(|(name, value)| name.len() + value.len())
         .sum();
     if bytes > METADATA_BYTES_MAX {
         return Err(S3Error::MetadataTooLarge { bytes });
     }
-    Ok(user)
+    let stored =
+        |(name, value): (String, String)| (name.to_ascii_lowercase(), words::decoded(&value));
+    Ok(given.into_iter().map(stored).collect())
 }
 
 /// Empty for STANDARD.

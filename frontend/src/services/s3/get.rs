@@ -9,6 +9,7 @@ use super::error::S3Error;
 use super::names::{check_key, check_version};
 use super::range;
 use super::rows::{ChecksumRow, OBJECTS, ObjectRow, shown_time};
+use super::words;
 use crate::call::Call;
 use cumulog_engine::{Read, View};
 use cumulog_model::s3::{
@@ -189,7 +190,11 @@ macro_rules! shown {
             .response_expires
             .map(|time| time.format(TimestampFormat::HttpDate));
         output.expires = expires.or(metadata.expires);
-        output.metadata = Some(metadata.user.into_iter().collect());
+        let user = metadata.user.into_iter();
+        output.metadata = Some(
+            user.map(|(name, value)| (name, words::encoded(&value)))
+                .collect(),
+        );
         output.website_redirect_location = traits.website_redirect;
         // S3 does not name the class that everything has.
         output.storage_class = Some(traits.storage_class)

@@ -6,6 +6,7 @@
 //! Objects have no versions yet: the only version id is `null`. What S3 has and we do not is refused by the name of its
 //! header, never ignored.
 
+mod attributes;
 mod body;
 mod buckets;
 mod checksums;
@@ -28,6 +29,7 @@ mod source;
 mod tagging;
 mod uploads;
 mod versions;
+mod words;
 
 use crate::ids::RequestIdStyle;
 use crate::service::Service;
@@ -75,6 +77,7 @@ pub(crate) fn service() -> Service {
         .read::<model::ListMultipartUploads, _>(uploads::list_uploads)
         .read::<model::GetBucketVersioning, _>(versions::get_bucket_versioning)
         .read::<model::ListObjectVersions, _>(versions::list_object_versions)
+        .read::<model::GetObjectAttributes, _>(attributes::get_object_attributes)
         .read::<model::GetObjectTagging, _>(tagging::get_object_tagging)
         .write::<model::PutObjectTagging, _>(tagging::put_object_tagging)
         .write::<model::DeleteObjectTagging, _>(tagging::delete_object_tagging)
