@@ -2,14 +2,17 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
 use cumulog_shape::{ByteStream, StreamError};
 use futures_util::Stream;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 
@@ -25,8 +28,9 @@ pub(crate) struct Request {
 
 impl Request {
     /// Takes a request apart.
-    pub(crate) fn split(request: hyper::Request<Incoming>) -> (Self, Incoming) {
+    pub(crate) fn split(request: hyper::Request<Incoming>) -> (Self, Arriving) {
         let (parts, body) = request.into_parts();
+        let body = Arriving::new(body, &parts.headers);
         let request = Self {
             method: parts.method,
             path: parts.uri.path().into(),
@@ -35,6 +39,61 @@ impl Request {
             headers: Arc::new(parts.headers),
         };
         (request, body)
+    }
+}
+
+/// A request body on its way, which remembers whether it was read to its end.
+pub(crate) struct Arriving {
+    body: Incoming,
+    ended: Arc<AtomicBool>,
+    /// It is empty, so nobody will answer its `Expect`.
+    unanswered: bool,
+}
+
+impl Arriving {
+    /// A client that expects `100 Continue` gets it when its body is read. For an empty
+    /// body it gets none, and then botocore takes this answer's status for the next
+    /// one's if the connection goes on: such a body never counts as read.
+    fn new(body: Incoming, headers: &HeaderMap) -> Self {
+        let empty = body.is_end_stream();
+        let unanswered = empty && headers.contains_key(header::EXPECT);
+        Self {
+            body,
+            ended: Arc::new(AtomicBool::new(empty && !unanswered)),
+            unanswered,
+        }
+    }
+
+    /// Becomes true once the body was read to its end.
+    ///
+    /// A connection whose request was not read must not be used again: the server will
+    /// close it, and a client that is not told loses its next request.
+    pub(crate) fn ended(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.ended)
+    }
+}
+
+impl hyper::body::Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if (frame.is_none() || self.body.is_end_stream()) && !self.unanswered {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -64,7 +123,7 @@ pub(crate) enum BodyError {
 ///
 /// Memory grows with what arrives, never with what `Content-Length` announces. A body
 /// in one piece, as small ones are, is not copied.
-pub(crate) async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
+pub(crate) async fn collect(mut body: Arriving, bytes_max: usize) -> Result<Bytes, BodyError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > bytes_max {
         return Err(BodyError::TooLong { bytes_max });
@@ -90,7 +149,7 @@ pub(crate) async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Byte
     Ok(whole.freeze())
 }
 
-async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
+async fn next_data(body: &mut Arriving) -> Result<Option<Bytes>, BodyError> {
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() {
             return Ok(Some(data));
@@ -100,7 +159,7 @@ async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
 }
 
 /// A request body as the stream of its chunks.
-pub(crate) struct Chunks(pub(crate) Incoming);
+pub(crate) struct Chunks(pub(crate) Arriving);
 
 impl Stream for Chunks {
     type Item = Result<Bytes, StreamError>;

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use cumulog_shape::{ByteStream, Location, Schema, StreamError};
 use futures_util::{StreamExt as _, stream};
 use http::HeaderMap;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 
 use crate::{
     checksum::{Algorithm, Checksum, Hasher},
     chunked::{ChunkError, ChunkedDecoder, Framing, Step},
     failure::Failure,
-    http::{BodyError, Chunks},
+    http::{Arriving, BodyError, Chunks},
 };
 
 /// The body of a request whose operation takes a stream.
@@ -23,7 +23,7 @@ use crate::{
 /// # Errors
 ///
 /// The headers announce a framing that does not exist.
-pub(crate) fn open(headers: &HeaderMap, body: Incoming) -> Result<ByteStream, Failure> {
+pub(crate) fn open(headers: &HeaderMap, body: Arriving) -> Result<ByteStream, Failure> {
     let bytes = body.size_hint().exact();
     let chunks = Chunks(body);
     match Framing::from_headers(headers)? {

@@ -973,6 +973,33 @@ def test_an_upload_that_breaks_off_leaves_the_old_object(server, s3, bucket):
         assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"before"
 
 
+@pytest.mark.parametrize(
+    ("key", "length", "expects", "closes"),
+    [
+        ("k", 0, False, False),
+        ("k", 5, False, False),
+        ("k", 5, True, False),
+        # No 100 is sent for an empty body, and none for one that is refused unread: clients must not go on.
+        ("k", 0, True, True),
+        ("k" * 1025, 5, True, True),
+        ("k" * 1025, 5_000_000, False, True),
+    ],
+)
+def test_a_connection_goes_on_only_after_its_body_was_read(server, bucket, key, length, expects, closes):
+    expect = "Expect: 100-continue\r\n" if expects else ""
+    head = f"PUT /{bucket}/{key} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{expect}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(head.encode())
+        answer = b""
+        if length == 5:
+            if expects and not closes:
+                assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+            if not closes:
+                connection.sendall(b"hello")
+        answer = connection.recv(10_000).lower()
+        assert (b"connection: close" in answer) == closes, answer
+
+
 def test_everything_is_there_after_a_kill(durable):
     """Small and large objects, an upload under way and its parts, tags and listings: all as before."""
     s3 = durable.s3

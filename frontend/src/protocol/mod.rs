@@ -61,7 +61,7 @@ impl Trace {
 
 /// A request body: on its way, or read already because its form named the service.
 enum Unread {
-    Arriving(Incoming),
+    Arriving(body::Arriving),
     Arrived(Bytes),
 }
 
@@ -84,11 +84,17 @@ pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming
         lsn: Arc::default(),
         error: None,
     };
+    let ended = body.ended();
     let mut response = answer(emulator, &request, body, credential, &mut trace).await;
     if request.method == Method::HEAD {
         *response.body_mut() = Bytes::new().into();
     }
     finish_headers(&mut response, &trace);
+    if !ended.load(Ordering::Relaxed) {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Some(origin) = request.headers.get(header::ORIGIN) {
         cors::allow(origin, response.headers_mut());
     }
@@ -149,7 +155,7 @@ fn write_line(emulator: &Emulator, trace: &Trace, response: &Response, started: 
 async fn answer(
     emulator: &Emulator,
     request: &Request,
-    body: Incoming,
+    body: body::Arriving,
     credential: Option<Credential<'_>>,
     trace: &mut Trace,
 ) -> Response {
