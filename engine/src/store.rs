@@ -233,7 +233,7 @@ impl Store {
             );
         }
         let mut recovery = found.report;
-        recovery.epoch += 1;
+        recovery.epoch = recovery.epoch.saturating_add(1);
         let salts = Salts(options.seed);
         let (store, branch) = found
             .ids

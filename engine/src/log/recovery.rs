@@ -491,7 +491,7 @@ impl<'a> Replay<'a> {
             ids: last.map(|last| (last.header.store, last.header.branch)),
             position: self.position,
             carry: self.carry,
-            next_sequence: files.sequence_max + 1,
+            next_sequence: files.sequence_max.saturating_add(1),
             spare: files.spare.filter(|spare| *spare > used),
             segments: files.count,
             log_bytes: files.bytes,

@@ -220,7 +220,7 @@ impl Spares {
                 self.failed = None;
                 self.left = None;
                 self.unsynced = Vec::new();
-                self.next_sequence = self.next_sequence.max(spare.sequence + 1);
+                self.next_sequence = self.next_sequence.max(spare.sequence.saturating_add(1));
                 self.next_bytes = (self.next_bytes * 2).min(self.bytes_max);
                 self.state = State::Ready(spare);
             }

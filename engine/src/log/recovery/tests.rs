@@ -446,3 +446,57 @@ fn other_files_are_nobodys_business() {
     }
     check(&disk, "a");
 }
+
+#[test]
+fn absurd_headers_with_a_right_checksum_do_not_panic() {
+    let check = |change: &dyn Fn(&mut SegmentHeader)| {
+        for sequence in [1, 3] {
+            let disk = killed("a b");
+            run(&disk, "c").expect("it opens");
+            let mut header = header_of(&disk, sequence);
+            change(&mut header);
+            overwrite(&disk, sequence, 0, &header.encode());
+            match recover(&disk, Path::new("data/log"), &[]) {
+                Ok(found) => assert!("a b c".starts_with(&keys(&found.root)), "{header:?}"),
+                Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "{error}"),
+            }
+        }
+    };
+    for extreme in [0, 1, 2, 3, 4, u64::MAX] {
+        check(&|header| header.base = Lsn(extreme));
+        check(&|header| header.carried = Lsn(extreme));
+        check(&|header| header.sequence = extreme);
+        check(&|header| header.epoch = extreme);
+        check(&|header| header.salt = extreme);
+        check(&|header| header.predecessor.sequence = extreme);
+        check(&|header| header.predecessor.bytes = extreme);
+        check(&|header| header.predecessor.link.crc = 7);
+    }
+}
+
+#[test]
+fn random_damage_is_refused_or_leaves_an_earlier_state() {
+    let before = killed("a b c");
+    run(&before, "d e").expect("it opens");
+    let salts = crate::log::writer::Salts(Some(99));
+    for round in 0..300 {
+        let disk = before.restart(Crash::Power(Loss::None), Faults::default());
+        let (place, length) = (salts.of(round), salts.of(round + 1000) % 64);
+        let noise: Vec<u8> = (0..length)
+            .map(|index| salts.of(round * 64 + index) as u8)
+            .collect();
+        overwrite(
+            &disk,
+            [1, 3][place as usize % 2],
+            4000 + (place >> 8) % 400,
+            &noise,
+        );
+        match recover(&disk, Path::new("data/log"), &[]) {
+            Ok(found) => assert!("a b c d e".starts_with(&keys(&found.root)), "round {round}"),
+            Err(error) => assert!(
+                matches!(error, Error::Corrupt { .. }),
+                "round {round}: {error}"
+            ),
+        }
+    }
+}
