@@ -16,6 +16,9 @@ use cumulog_model::s3::{
 /// Where S3 began: its rules for locations and for names that exist are older than those of other regions.
 const FIRST_REGION: &str = "us-east-1";
 
+/// What old tools (s3cmd) sign for instead.
+const FIRST_REGION_ONCE: &str = "US";
+
 /// The bucket, if it is there and belongs to whom the client expects.
 pub(super) fn open_bucket(
     read: &impl Read,
@@ -71,14 +74,14 @@ pub(super) fn create_bucket(
         });
     }
     let configuration = input.create_bucket_configuration.unwrap_or_default();
-    let (region, location) = location(&call.region, &configuration)?;
+    let (region, location) = location(endpoint_region(call), &configuration)?;
     let key = (input.bucket.clone(),);
     if let Some(row) = BUCKETS.get(txn, &key)? {
         return match row {
             row if row.account != *call.account => Err(S3Error::BucketAlreadyExists {
                 bucket: input.bucket,
             }),
-            row if row.region == FIRST_REGION && &*call.region == FIRST_REGION => {
+            row if row.region == FIRST_REGION && endpoint_region(call) == FIRST_REGION => {
                 Ok(created(call, &input.bucket))
             }
             _ => Err(S3Error::BucketAlreadyOwnedByYou {
@@ -104,8 +107,16 @@ pub(super) fn create_bucket(
     Ok(created(call, &input.bucket))
 }
 
+/// The region that the request was sent to.
+fn endpoint_region(call: &Call) -> &str {
+    match &*call.region {
+        FIRST_REGION_ONCE => FIRST_REGION,
+        region => region,
+    }
+}
+
 fn created(call: &Call, bucket: &str) -> CreateBucketOutput {
-    let location = match &*call.region {
+    let location = match endpoint_region(call) {
         FIRST_REGION => format!("/{bucket}"),
         _ => format!("http://{bucket}.s3.amazonaws.com/"),
     };
@@ -160,7 +171,8 @@ fn location(
     }
 }
 
-fn canned_acl(given: Option<BucketCannedACL>) -> Result<String, S3Error> {
+/// Empty for `private`.
+pub(super) fn canned_acl(given: Option<BucketCannedACL>) -> Result<String, S3Error> {
     match given {
         None | Some(BucketCannedACL::Private) => Ok(String::new()),
         Some(BucketCannedACL::Unknown(other)) => Err(S3Error::argument("x-amz-acl", other, "")),

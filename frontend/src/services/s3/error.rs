@@ -100,6 +100,7 @@ pub(super) enum S3Error {
         bytes: usize,
     },
     MissingContentLength,
+    MissingSecurityHeader,
     NoSuchBucket {
         bucket: String,
     },
@@ -440,6 +441,12 @@ fn request_failure(error: S3Error) -> Failure {
                 None => failure,
             }
         }
+        S3Error::MissingSecurityHeader => Failure::sender(
+            "MissingSecurityHeader",
+            400,
+            "Your request was missing a required header",
+        )
+        .with("MissingHeaderName", "x-amz-acl"),
         S3Error::Broken(message) => Failure::internal(message),
         other => Failure::internal(format!("{other:?} has no words")),
     }

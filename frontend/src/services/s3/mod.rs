@@ -6,6 +6,7 @@
 //! Objects have no versions yet: the only version id is `null`. What S3 has and we do not is refused by the name of its
 //! header, never ignored.
 
+mod acl;
 mod attributes;
 mod body;
 mod buckets;
@@ -77,6 +78,10 @@ pub(crate) fn service() -> Service {
         .read::<model::ListMultipartUploads, _>(uploads::list_uploads)
         .read::<model::GetBucketVersioning, _>(versions::get_bucket_versioning)
         .read::<model::ListObjectVersions, _>(versions::list_object_versions)
+        .read::<model::GetBucketAcl, _>(acl::get_bucket_acl)
+        .write::<model::PutBucketAcl, _>(acl::put_bucket_acl)
+        .read::<model::GetObjectAcl, _>(acl::get_object_acl)
+        .write::<model::PutObjectAcl, _>(acl::put_object_acl)
         .read::<model::GetObjectAttributes, _>(attributes::get_object_attributes)
         .read::<model::GetObjectTagging, _>(tagging::get_object_tagging)
         .write::<model::PutObjectTagging, _>(tagging::put_object_tagging)
