@@ -206,14 +206,7 @@ pub(crate) fn batch_get_item(
     let requests = input
         .request_items
         .iter()
-        .map(|(name, request)| {
-            let projection = read_projection(
-                request.projection_expression.as_deref(),
-                request.expression_attribute_names.as_ref(),
-                request.attributes_to_get.as_deref(),
-            )?;
-            Ok((name, request, projection))
-        })
+        .map(|(name, request)| Ok((name, request, projection_of(request)?)))
         .collect::<Result<Vec<_>, ValidationError>>()?;
     let detail = Detail::of(input.return_consumed_capacity.as_ref());
     let mut read = Reads {
@@ -247,6 +240,7 @@ fn check_reads(request: &mut KeysAndAttributes, count: &mut usize) -> Result<(),
     }
     .check()?;
     legacy::check_attributes_to_get(request.attributes_to_get.as_ref())?;
+    projection_of(request)?;
     let mut seen = BTreeSet::new();
     for key in &mut request.keys {
         value::check_item(key)?;
@@ -266,6 +260,14 @@ fn check_reads(request: &mut KeysAndAttributes, count: &mut usize) -> Result<(),
         }
     }
     Ok(())
+}
+
+fn projection_of(request: &KeysAndAttributes) -> Result<Option<Projection<'_>>, ValidationError> {
+    read_projection(
+        request.projection_expression.as_deref(),
+        request.expression_attribute_names.as_ref(),
+        request.attributes_to_get.as_deref(),
+    )
 }
 
 struct Reads<'a> {

@@ -17,7 +17,7 @@ use super::error::{Error, ValidationError};
 use super::expression::{
     Condition, Path, Placeholders, Projection, Update, check_placeholders, extract, parse_parameter,
 };
-use super::legacy::{self, Parameters};
+use super::legacy;
 use super::rows::ItemRow;
 use super::schema::{Table, index_type_mismatch};
 use super::size::ITEM_BYTES_MAX;
@@ -31,13 +31,6 @@ pub(crate) async fn put_item(
     call: Call,
     mut input: PutItemInput,
 ) -> Result<PutItemOutput, Failure> {
-    Parameters {
-        expressions: &[("ConditionExpression", input.condition_expression.is_some())],
-        legacy: &legacy_conditions(input.expected.as_ref(), input.conditional_operator.as_ref()),
-        names: input.expression_attribute_names.is_some(),
-        values: input.expression_attribute_values.is_some(),
-    }
-    .check()?;
     value::check_item(&mut input.item)?;
     write::check_return_values(input.return_values.as_ref())?;
     let new = new_item(&input.item)?;
@@ -118,13 +111,6 @@ pub(crate) async fn delete_item(
     call: Call,
     mut input: DeleteItemInput,
 ) -> Result<DeleteItemOutput, Failure> {
-    Parameters {
-        expressions: &[("ConditionExpression", input.condition_expression.is_some())],
-        legacy: &legacy_conditions(input.expected.as_ref(), input.conditional_operator.as_ref()),
-        names: input.expression_attribute_names.is_some(),
-        values: input.expression_attribute_values.is_some(),
-    }
-    .check()?;
     value::check_item(&mut input.key)?;
     write::check_return_values(input.return_values.as_ref())?;
     check_expected(input.expected.as_mut(), input.conditional_operator.as_ref())?;
@@ -193,22 +179,6 @@ pub(crate) async fn update_item(
     call: Call,
     mut input: UpdateItemInput,
 ) -> Result<UpdateItemOutput, Failure> {
-    let [expected, operator] =
-        legacy_conditions(input.expected.as_ref(), input.conditional_operator.as_ref());
-    Parameters {
-        expressions: &[
-            ("UpdateExpression", input.update_expression.is_some()),
-            ("ConditionExpression", input.condition_expression.is_some()),
-        ],
-        legacy: &[
-            ("AttributeUpdates", input.attribute_updates.is_some()),
-            expected,
-            operator,
-        ],
-        names: input.expression_attribute_names.is_some(),
-        values: input.expression_attribute_values.is_some(),
-    }
-    .check()?;
     value::check_item(&mut input.key)?;
     legacy::check_attribute_updates(input.attribute_updates.as_mut())?;
     check_expected(input.expected.as_mut(), input.conditional_operator.as_ref())?;
@@ -310,6 +280,7 @@ impl Change<'_> {
         if let Some(update) = &self.update {
             update.apply(&mut after, before.is_some())?;
             value::check_depth(&after)?;
+            table.check_index_key_types(&after)?;
             table.check_index_keys(&after)?;
         }
         let new = NewItem::new_within(&after, ITEM_BYTES_MAX).ok_or_else(|| {
@@ -348,7 +319,7 @@ impl Change<'_> {
                 }
             }
         }
-        check_key_paths(table, update.paths())
+        check_key_paths(table, update.all_paths().into_iter())
     }
 
     /// What the client asked to see of the change.
@@ -380,16 +351,6 @@ pub(crate) fn get_item(
     view: &View,
     mut input: GetItemInput,
 ) -> Result<GetItemOutput, Error> {
-    Parameters {
-        expressions: &[(
-            "ProjectionExpression",
-            input.projection_expression.is_some(),
-        )],
-        legacy: &[("AttributesToGet", input.attributes_to_get.is_some())],
-        names: input.expression_attribute_names.is_some(),
-        values: false,
-    }
-    .check()?;
     value::check_item(&mut input.key)?;
     legacy::check_attributes_to_get(input.attributes_to_get.as_ref())?;
     let projection = read_projection(
@@ -513,16 +474,6 @@ pub(crate) fn require(
 
 pub(crate) fn returns_item(parameter: Option<&ReturnValuesOnConditionCheckFailure>) -> bool {
     parameter == Some(&ReturnValuesOnConditionCheckFailure::AllOld)
-}
-
-fn legacy_conditions(
-    expected: Option<&Map<ExpectedAttributeValue>>,
-    operator: Option<&ConditionalOperator>,
-) -> [(&'static str, bool); 2] {
-    [
-        ("Expected", expected.is_some()),
-        ("ConditionalOperator", operator.is_some()),
-    ]
 }
 
 fn check_expected(

@@ -23,6 +23,7 @@ mod schema;
 mod size;
 mod tables;
 mod transact;
+mod validate;
 mod value;
 mod write;
 
@@ -36,6 +37,7 @@ pub(crate) fn service() -> Service {
     Service::new(&model::SERVICE)
         .request_ids(RequestIdStyle::Letters52)
         .internal_code("InternalServerError")
+        .validate(validate::validate)
         .write::<model::CreateTable, _>(tables::create_table)
         .read::<model::DescribeTable, _>(tables::describe_table)
         .read::<model::ListTables, _>(tables::list_tables)

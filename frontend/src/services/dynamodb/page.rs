@@ -11,6 +11,7 @@ use super::expression::{Condition, Projection};
 use super::items::{check_key_paths, check_projection, projected};
 use super::rows::{INDEX, ITEMS, IndexRow, ItemRow, ProjectionRow};
 use super::schema::{Index, KeyAttribute, Table};
+use super::size::page_size;
 use super::value::{self, Item};
 use super::write;
 
@@ -212,7 +213,8 @@ impl<'a> Page<'a> {
             items: (self.select != Some(Select::Count)).then(Vec::new),
             ..Found::default()
         };
-        let (mut bytes, mut fetched_units) = (0, 0.0);
+        let (mut bytes, mut page_bytes, mut fetched_units) = (0, 0, 0.0);
+        let sort_key = self.table.range.as_ref().map(|key| key.name.as_str());
         loop {
             let next = if self.backwards {
                 range.next_back()
@@ -224,9 +226,10 @@ impl<'a> Page<'a> {
             };
             let (item, size, units) = self.item(row, fetch)?;
             bytes += size;
+            page_bytes += page_size(&item, sort_key);
             fetched_units += units;
             found.scanned += 1;
-            let full = found.scanned as usize >= self.limit || bytes >= PAGE_BYTES_MAX;
+            let full = found.scanned as usize >= self.limit || page_bytes >= PAGE_BYTES_MAX;
             if full {
                 found.last_key = Some(self.key_of(&item));
             }

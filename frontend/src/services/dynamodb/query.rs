@@ -11,7 +11,7 @@ use super::expression::{
     parse_parameter,
 };
 use super::key;
-use super::legacy::{self, Parameters};
+use super::legacy;
 use super::page::{Page, check_select, check_start_key, open_index};
 use super::schema::{KeyAttribute, Table};
 use super::value::{self, Item, Value, type_name};
@@ -19,7 +19,6 @@ use crate::call::Call;
 
 /// Reads a page of a partition.
 pub(crate) fn query(call: &Call, view: &View, mut input: QueryInput) -> Result<QueryOutput, Error> {
-    check_parameters(&input)?;
     legacy::check_conditions(input.query_filter.as_mut())?;
     legacy::check_attributes_to_get(input.attributes_to_get.as_ref())?;
     let filters = input.query_filter.as_ref().map_or(0, |filter| filter.len());
@@ -120,35 +119,6 @@ fn check_restartable(page: &Page<'_>, start: &Item) -> Result<(), ValidationErro
         "The provided exclusive start key is invalid: ExclusiveStartKey: {{{}}}",
         attributes.join(", ")
     )))
-}
-
-/// A legacy KeyConditions goes with the other expressions.
-fn check_parameters(input: &QueryInput) -> Result<(), ValidationError> {
-    Parameters {
-        expressions: &[
-            (
-                "ProjectionExpression",
-                input.projection_expression.is_some(),
-            ),
-            ("FilterExpression", input.filter_expression.is_some()),
-            (
-                "KeyConditionExpression",
-                input.key_condition_expression.is_some(),
-            ),
-        ],
-        legacy: &[
-            ("AttributesToGet", input.attributes_to_get.is_some()),
-            ("QueryFilter", input.query_filter.is_some()),
-            ("ConditionalOperator", input.conditional_operator.is_some()),
-            (
-                "KeyConditions",
-                input.key_conditions.is_some() && input.key_condition_expression.is_some(),
-            ),
-        ],
-        names: input.expression_attribute_names.is_some(),
-        values: input.expression_attribute_values.is_some(),
-    }
-    .check()
 }
 
 /// The expressions of a query.

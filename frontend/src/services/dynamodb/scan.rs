@@ -8,7 +8,7 @@ use cumulog_model::dynamodb::{ScanInput, ScanOutput};
 use super::error::{Error, ValidationError};
 use super::expression::{Condition, Placeholders, Projection, check_placeholders, parse_parameter};
 use super::key;
-use super::legacy::{self, Parameters};
+use super::legacy;
 use super::page::{Page, check_select, check_start_key, open_index};
 use super::schema::Table;
 use super::value::Item;
@@ -16,7 +16,6 @@ use crate::call::Call;
 
 /// Reads a page of a table or index.
 pub(crate) fn scan(call: &Call, view: &View, mut input: ScanInput) -> Result<ScanOutput, Error> {
-    check_parameters(&input)?;
     legacy::check_attributes_to_get(input.attributes_to_get.as_ref())?;
     legacy::check_conditions(input.scan_filter.as_mut())?;
     let filters = input.scan_filter.as_ref().map_or(0, |filter| filter.len());
@@ -85,26 +84,6 @@ pub(crate) fn scan(call: &Call, view: &View, mut input: ScanInput) -> Result<Sca
         last_evaluated_key: found.last_key,
         items: found.items,
     })
-}
-
-fn check_parameters(input: &ScanInput) -> Result<(), ValidationError> {
-    Parameters {
-        expressions: &[
-            (
-                "ProjectionExpression",
-                input.projection_expression.is_some(),
-            ),
-            ("FilterExpression", input.filter_expression.is_some()),
-        ],
-        legacy: &[
-            ("AttributesToGet", input.attributes_to_get.is_some()),
-            ("ScanFilter", input.scan_filter.is_some()),
-            ("ConditionalOperator", input.conditional_operator.is_some()),
-        ],
-        names: input.expression_attribute_names.is_some(),
-        values: input.expression_attribute_values.is_some(),
-    }
-    .check()
 }
 
 type Expressions<'a> = (Option<Condition<'a>>, Option<Projection<'a>>);

@@ -346,6 +346,21 @@ impl Table {
         self.check_index_keys(item)
     }
 
+    /// An update may find out only from the item that it gives an index a key of the wrong type.
+    pub(crate) fn check_index_key_types(&self, item: &Item) -> Result<(), ValidationError> {
+        let mut keys = self.indexes.iter().flat_map(Index::keys);
+        let misfit = keys.any(|(key, _)| {
+            item.get(&key.name)
+                .is_some_and(|value| !key.kind.fits(value))
+        });
+        if misfit {
+            return Err(ValidationError::new(
+                "The update expression attempted to update the secondary index key to unsupported type",
+            ));
+        }
+        Ok(())
+    }
+
     /// An item need not have the keys of an index, but what it has must be fit to be one.
     pub(crate) fn check_index_keys(&self, item: &Item) -> Result<(), ValidationError> {
         for index in &self.indexes {

@@ -23,7 +23,7 @@ use super::rows::{
     CountRow, INDEX, ITEMS, IndexDefinitionRow, KeyKind, KeyRole, KeyRow, ProjectionRow, SEQUENCE,
     STATS, StatsRow, TABLES, TableRow, ThroughputRow,
 };
-use super::schema::{Address, Table, check_name_length, check_table_name};
+use super::schema::{Address, Table, check_table_name};
 use crate::call::Call;
 
 const TABLES_MAX: usize = 2500;
@@ -35,7 +35,6 @@ pub(crate) fn create_table(
     txn: &mut Txn,
     input: CreateTableInput,
 ) -> Result<CreateTableOutput, Error> {
-    check_name_length(&input.table_name)?;
     let given = input.table_name.clone();
     let address = Address::parse(call, &given)?;
     let mut row = create::table_row(
@@ -80,7 +79,6 @@ pub(crate) fn describe_table(
     view: &View,
     input: DescribeTableInput,
 ) -> Result<DescribeTableOutput, Error> {
-    check_name_length(&input.table_name)?;
     let address = Address::parse(call, &input.table_name)?;
     let table = named(call, view, &address)?;
     let stats = STATS.get(view, &(table.row.number,))?.unwrap_or_default();
@@ -142,7 +140,6 @@ pub(crate) fn delete_table(
     txn: &mut Txn,
     input: DeleteTableInput,
 ) -> Result<DeleteTableOutput, Error> {
-    check_name_length(&input.table_name)?;
     let address = Address::parse(call, &input.table_name)?;
     let table = named(call, txn, &address)?;
     if table.row.deletion_protection {

@@ -83,6 +83,23 @@ impl<'a> Update<'a> {
         self.actions.iter().map(Action::path)
     }
 
+    /// The paths that the update changes or reads.
+    pub(crate) fn all_paths(&self) -> Vec<&Path<'a>> {
+        let mut paths = Vec::new();
+        for action in &self.actions {
+            paths.push(action.path());
+            match action {
+                Action::Set(_, Assigned::Term(term)) => term.collect_paths(&mut paths),
+                Action::Set(_, Assigned::Plus(left, right) | Assigned::Minus(left, right)) => {
+                    left.collect_paths(&mut paths);
+                    right.collect_paths(&mut paths);
+                }
+                Action::Remove(_) | Action::Add(..) | Action::Delete(..) => {}
+            }
+        }
+        paths
+    }
+
     /// Whether the update can only take away: then it makes no item where there is none.
     pub(crate) fn only_removes(&self) -> bool {
         !self.actions.is_empty()
@@ -288,6 +305,21 @@ impl<'a> Term<'a> {
                 "Operator or function requires a document path; operator or function: {}",
                 function.name
             )),
+        }
+    }
+
+    fn collect_paths<'s>(&'s self, paths: &mut Vec<&'s Path<'a>>) {
+        match self {
+            Term::Path(path) => paths.push(path),
+            Term::Value(_) => {}
+            Term::IfNotExists(path, term) => {
+                paths.push(path);
+                term.collect_paths(paths);
+            }
+            Term::ListAppend(head, tail) => {
+                head.collect_paths(paths);
+                tail.collect_paths(paths);
+            }
         }
     }
 
