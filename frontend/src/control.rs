@@ -11,9 +11,17 @@ use crate::{
     http::{Request, Response},
 };
 
-/// Whether `path` is ours. A bucket's name cannot begin with an underscore.
+/// What stands under these is ours, or would be another emulator's; no bucket's name
+/// begins with an underscore.
+const FOLDERS: &[&str] = &["/_cumulog", "/_localstack", "/_aws"];
+
+/// Whether the request is for the control plane.
 pub(crate) fn owns(request: &Request, signed: bool) -> bool {
-    request.path.starts_with("/_")
+    let folder = |folder: &&str| {
+        let rest = request.path.strip_prefix(*folder);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    FOLDERS.iter().any(folder)
         || (&*request.path == "/health" && !signed && request.method != Method::PUT)
 }
 

@@ -128,23 +128,23 @@ pub(crate) async fn collect(mut body: Arriving, bytes_max: usize) -> Result<Byte
     if announced > bytes_max {
         return Err(BodyError::TooLong { bytes_max });
     }
+    let within = |bytes: usize| match bytes > bytes_max {
+        true => Err(BodyError::TooLong { bytes_max }),
+        false => Ok(()),
+    };
     let Some(first) = next_data(&mut body).await? else {
         return Ok(Bytes::new());
     };
-    let Some(second) = next_data(&mut body).await? else {
-        return if first.len() > bytes_max {
-            Err(BodyError::TooLong { bytes_max })
-        } else {
-            Ok(first)
-        };
-    };
+    within(first.len())?;
+    let mut next = next_data(&mut body).await?;
+    if next.is_none() {
+        return Ok(first);
+    }
     let mut whole = BytesMut::from(first);
-    whole.extend_from_slice(&second);
-    while let Some(data) = next_data(&mut body).await? {
-        if whole.len() + data.len() > bytes_max {
-            return Err(BodyError::TooLong { bytes_max });
-        }
+    while let Some(data) = next {
+        within(whole.len() + data.len())?;
         whole.extend_from_slice(&data);
+        next = next_data(&mut body).await?;
     }
     Ok(whole.freeze())
 }

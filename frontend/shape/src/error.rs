@@ -101,12 +101,21 @@ fn write_rest_json(error: &ErrorReport<'_>, answer: &mut ErrorAnswer) -> &'stati
 }
 
 /// The message and the modelled members, and the end.
+///
+/// What AWS's framework could not even read it answers in a spelling of its own, and without a message where it has none.
 fn write_json_rest(error: &ErrorReport<'_>, out: &mut Vec<u8>) {
-    if !says_message(error) {
+    let unread = error.code == "SerializationException";
+    let silent = unread && error.message.is_empty();
+    if !says_message(error) && !silent {
         if out.last() != Some(&b'{') {
             out.push(b',');
         }
-        out.extend_from_slice(b"\"message\":");
+        let name: &[u8] = if unread {
+            b"\"Message\":"
+        } else {
+            b"\"message\":"
+        };
+        out.extend_from_slice(name);
         json::write_string(error.message, out);
     }
     if let Some(detail) = error.detail {
