@@ -17,12 +17,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use cumulog_engine::{Space, Table};
+use cumulog_engine::{RowError, Space, Table};
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeTuple};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::ByteBuf;
 
+use super::number::Number;
 use super::value::{Item, Value};
 
 /// Keyed by account, region and name.
@@ -169,17 +170,14 @@ pub(crate) struct ItemRow {
 }
 
 impl ItemRow {
-    pub(crate) fn decode(row: &[u8]) -> Result<ItemRow, cumulog_engine::RowError> {
-        rmp_serde::from_slice::<(u32, StoredItem)>(row)
-            .map(|(bytes, StoredItem(item))| ItemRow { bytes, item })
-            .map_err(|error| broken(&error))
+    pub(crate) fn decode(row: &[u8]) -> Result<ItemRow, RowError> {
+        let (bytes, StoredItem(item)) = decode(row)?;
+        Ok(ItemRow { bytes, item })
     }
 
     /// The size alone, without making the attributes.
-    pub(crate) fn decode_size(row: &[u8]) -> Result<u32, cumulog_engine::RowError> {
-        rmp_serde::from_slice::<(u32, IgnoredAny)>(row)
-            .map(|(bytes, _)| bytes)
-            .map_err(|error| broken(&error))
+    pub(crate) fn decode_size(row: &[u8]) -> Result<u32, RowError> {
+        decode::<(u32, IgnoredAny)>(row).map(|(bytes, _)| bytes)
     }
 
     /// An item of this size as a row.
@@ -191,11 +189,16 @@ impl ItemRow {
     }
 }
 
-fn broken(error: &rmp_serde::decode::Error) -> cumulog_engine::RowError {
-    cumulog_engine::RowError {
+/// Lists take two levels each, and items nest 32 deep: a row that goes beyond is broken, and must not take our stack.
+const ROW_DEPTH_MAX: usize = 80;
+
+fn decode<'r, T: Deserialize<'r>>(row: &'r [u8]) -> Result<T, RowError> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(row);
+    deserializer.set_max_depth(ROW_DEPTH_MAX);
+    T::deserialize(&mut deserializer).map_err(|error| RowError {
         space: ITEMS.name,
         reason: error.to_string(),
-    }
+    })
 }
 
 const DECIMAL: u8 = 0;
@@ -297,6 +300,14 @@ fn attributes<'de, A: MapAccess<'de>>(mut map: A) -> Result<Item, A::Error> {
     Ok(item)
 }
 
+/// A number as text; what is stored is computed with, so it must be one.
+fn number<E: de::Error>(text: String) -> Result<String, E> {
+    match Number::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(E::custom(error)),
+    }
+}
+
 struct ValueVisitor;
 
 impl<'de> Visitor<'de> for ValueVisitor {
@@ -340,9 +351,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
             .ok_or_else(|| de::Error::invalid_length(0, &self))?;
         let missing = || de::Error::invalid_length(1, &"a tag and a value");
         Ok(match tag {
-            DECIMAL => Value::N(seq.next_element()?.ok_or_else(missing)?),
+            DECIMAL => Value::N(number(seq.next_element()?.ok_or_else(missing)?)?),
             STRING_SET => Value::Ss(seq.next_element()?.ok_or_else(missing)?),
-            NUMBER_SET => Value::Ns(seq.next_element()?.ok_or_else(missing)?),
+            NUMBER_SET => {
+                let members: Vec<String> = seq.next_element()?.ok_or_else(missing)?;
+                Value::Ns(members.into_iter().map(number).collect::<Result<_, _>>()?)
+            }
             BINARY_SET => {
                 let members: Vec<ByteBuf> = seq.next_element()?.ok_or_else(missing)?;
                 Value::Bs(
@@ -373,6 +387,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -424,5 +440,29 @@ mod tests {
         .collect();
         let row = ItemRow::encode(&item, 9);
         assert_eq!(row, b"\x92\x09\x83\xa2id\xa1a\xa1n\x07\xa1d\x92\x00\xa30.5");
+    }
+
+    proptest! {
+        /// Bytes that are no row are refused, not believed; what decodes can be used.
+        #[test]
+        fn any_bytes_are_a_row_or_refused(mut row in proptest::collection::vec(any::<u8>(), 0..200), whole: bool) {
+            if whole {
+                row.splice(..0, *b"\x92\x09\x81\xa1k");
+            }
+            if let Ok(ItemRow { item, .. }) = ItemRow::decode(&row) {
+                super::super::size::item_size(&item);
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_that_nests_without_end_is_refused() {
+        let deep = [
+            b"\x92\x09\x81\xa1k".as_slice(),
+            &b"\x92\x04\x91".repeat(10_000),
+        ]
+        .concat();
+        assert!(ItemRow::decode(&deep).is_err());
+        assert!(ItemRow::decode_size(&deep).is_err());
     }
 }

@@ -535,3 +535,62 @@ impl<'a> Parser<'a> {
         Ok(token.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Tokens, and things that look like tokens.
+    fn tokens() -> impl Strategy<Value = String> {
+        let token = prop::sample::select(vec![
+            "a",
+            "b1",
+            "#n",
+            ":v",
+            "and",
+            "OR",
+            "Not",
+            "between",
+            "in",
+            "(",
+            ")",
+            "[",
+            "]",
+            "0",
+            "99999999999",
+            ".",
+            ",",
+            "=",
+            "<>",
+            "<=",
+            ">",
+            "+",
+            "-",
+            "SET",
+            "remove",
+            "ADD",
+            "delete",
+            "size",
+            "contains",
+            "if_not_exists",
+            "é",
+            "#",
+            ":",
+            "\"",
+            " ",
+            "_",
+        ]);
+        prop::collection::vec(token, 0..40).prop_map(|tokens| tokens.join(" "))
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses_or_is_refused(text in prop_oneof![tokens(), "\\PC{0,60}"]) {
+            let _parsed = parse_condition(&text).map(drop);
+            let _parsed = parse_update(&text).map(drop);
+            let _parsed = parse_projection(&text).map(drop);
+        }
+    }
+}
