@@ -363,6 +363,30 @@ pub(super) fn sweep(store: &Store) {
     drop(swept);
 }
 
+/// Fails unless the stored bodies are those of `pieces`, each with as many references as it has pieces.
+#[cfg(test)]
+pub(super) fn audit(view: &View, pieces: &[Piece]) {
+    use std::collections::BTreeMap;
+    let mut references: BTreeMap<u64, u64> = BTreeMap::new();
+    for piece in pieces {
+        *references.entry(piece.body).or_default() += 1;
+    }
+    let bodies = BODIES.scan(view, &()).map(|row| row.expect("it decodes"));
+    let stored: BTreeMap<u64, u64> = bodies.map(|((id,), row)| (id, row.references)).collect();
+    assert_eq!(stored, references);
+    let chunks = view.range(CHUNKS, Bound::Unbounded, Bound::Unbounded);
+    let ids = chunks.map(|(key, _)| u64::from_be_bytes(*key.first_chunk().expect("an id")));
+    let expected = stored.keys().flat_map(|id| {
+        let bytes = BODIES
+            .get(view, &(*id,))
+            .expect("it decodes")
+            .expect("it is stored")
+            .bytes;
+        std::iter::repeat_n(*id, bytes.div_ceil(CHUNK_BYTES as u64) as usize)
+    });
+    assert!(ids.eq(expected), "the chunks are those of the bodies");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

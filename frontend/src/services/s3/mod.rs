@@ -28,6 +28,8 @@ mod receive;
 mod rows;
 mod source;
 mod tagging;
+#[cfg(test)]
+mod tests;
 mod uploads;
 mod versions;
 mod words;
