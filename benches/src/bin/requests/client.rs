@@ -22,6 +22,7 @@ pub(crate) enum Load {
 /// What one round of load measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
+    pub(crate) requests: usize,
     pub(crate) per_second: f64,
     pub(crate) median_us: f64,
     pub(crate) p99_us: f64,
@@ -133,6 +134,7 @@ fn summarize(mut latencies: Vec<Duration>, elapsed: Duration) -> io::Result<Roun
     };
     let per_second = latencies.len() as f64 / elapsed.as_secs_f64();
     Ok(Round {
+        requests: latencies.len(),
         per_second,
         median_us: at(0.5)?,
         p99_us: at(0.99)?,

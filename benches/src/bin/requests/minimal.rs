@@ -11,15 +11,15 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-/// Serves on threads of its own for as long as the process lives; returns the port.
-pub(crate) fn start() -> io::Result<u16> {
+/// Serves for ever.
+pub(crate) fn run(port: u16) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
-    let port = listener.local_addr()?.port();
-    std::thread::spawn(move || runtime.block_on(serve(listener)));
-    Ok(port)
+    runtime.block_on(async {
+        serve(TcpListener::bind(("127.0.0.1", port)).await?).await;
+        Ok(())
+    })
 }
 
 async fn serve(listener: TcpListener) {

@@ -1,4 +1,4 @@
-//! The emulator under test: a process of its own, on a port and a directory of its own.
+//! A server under test: a process of its own, on a port and a directory of its own.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -10,8 +10,11 @@ use tempfile::TempDir;
 
 const READY_MAX: Duration = Duration::from_secs(10);
 
-/// A running emulator; ends when dropped.
-pub(crate) struct Emulator {
+/// The kernel counts processor time in units of this, whatever its own clock.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A running server; ends when dropped.
+pub(crate) struct Server {
     pub(crate) port: u16,
     /// From the start of the process to the answer of its first health request.
     pub(crate) ready: Duration,
@@ -19,34 +22,46 @@ pub(crate) struct Emulator {
     _directory: TempDir,
 }
 
-impl Emulator {
-    /// Starts it, durable on an empty directory if `durability` says how, and waits until it answers.
-    pub(crate) fn start(binary: &Path, durability: Option<&str>) -> io::Result<Self> {
+impl Server {
+    /// The emulator, durable on an empty directory if `durability` says how.
+    pub(crate) fn emulator(binary: &Path, durability: Option<&str>) -> io::Result<Self> {
+        Self::start(binary, |command, port, directory| {
+            command.args(["--port", port, "--log", "error"]);
+            if let Some(durability) = durability {
+                command
+                    .arg("--data-dir")
+                    .arg(directory.join("data"))
+                    .args(["--durability", durability]);
+            }
+        })
+    }
+
+    /// The control: this program, serving.
+    pub(crate) fn minimal() -> io::Result<Self> {
+        Self::start(&std::env::current_exe()?, |command, port, _| {
+            command.args(["--serve", port]);
+        })
+    }
+
+    /// Starts it and waits until it answers.
+    fn start(binary: &Path, arguments: impl FnOnce(&mut Command, &str, &Path)) -> io::Result<Self> {
         // Beside the build, which is on a disk: the usual place may be in memory.
         let directory = tempfile::tempdir_in(binary.parent().unwrap_or(Path::new(".")))?;
         // Free now; nobody else takes it in the next millisecond.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new(binary);
-        command
-            .args(["--port", &port.to_string(), "--log", "error"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        if let Some(durability) = durability {
-            command
-                .arg("--data-dir")
-                .arg(directory.path().join("data"))
-                .args(["--durability", durability]);
-        }
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        arguments(&mut command, &port.to_string(), directory.path());
         let start = Instant::now();
         let child = command.spawn()?;
-        let mut emulator = Emulator {
+        let mut server = Server {
             port,
             ready: Duration::ZERO,
             child,
             _directory: directory,
         };
         while !healthy(port) {
-            if let Some(status) = emulator.child.try_wait()? {
+            if let Some(status) = server.child.try_wait()? {
                 return Err(io::Error::other(format!(
                     "{} ended with {status}",
                     binary.display()
@@ -60,8 +75,25 @@ impl Emulator {
             }
             std::thread::sleep(Duration::from_micros(200));
         }
-        emulator.ready = start.elapsed();
-        Ok(emulator)
+        server.ready = start.elapsed();
+        Ok(server)
+    }
+
+    /// The processor time that it has used, by `/proc`.
+    pub(crate) fn processor_time(&self) -> io::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name of the program, in brackets, may hold anything; fields 14 and 15 are user and system time.
+        let fields = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        let ticks: u32 = fields
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u32>().ok())
+            .sum();
+        Ok(TICK * ticks)
     }
 
     /// Its memory, by `/proc`.
@@ -76,7 +108,7 @@ impl Emulator {
     }
 }
 
-impl Drop for Emulator {
+impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself; a benchmark's data is of no use to anyone.
         let _ = self.child.kill();
