@@ -186,37 +186,7 @@ pub(crate) async fn update_item(
         input.expression_attribute_names.as_ref(),
         input.expression_attribute_values.as_mut(),
     )?;
-    let placeholders = Placeholders::new(
-        input.expression_attribute_names.as_ref(),
-        input.expression_attribute_values.as_ref(),
-    );
-    let parsed = parse_parameter(
-        "UpdateExpression",
-        input.update_expression.as_deref(),
-        &placeholders,
-        Update::parse,
-    )?;
-    let condition = parse_parameter(
-        "ConditionExpression",
-        input.condition_expression.as_deref(),
-        &placeholders,
-        Condition::parse,
-    )?;
-    placeholders.check_all_used()?;
-    drop(placeholders);
-    let update = Change {
-        key: &input.key,
-        update: parsed.or_else(|| {
-            input
-                .attribute_updates
-                .as_ref()
-                .map(legacy::attribute_updates)
-        }),
-        condition: condition.or_else(|| {
-            legacy::expected_condition(input.expected.as_ref(), input.conditional_operator.as_ref())
-        }),
-        on_failure: returns_item(input.return_values_on_condition_check_failure.as_ref()),
-    };
+    let update = Change::parse(&input)?;
     let detail = Detail::of(input.return_consumed_capacity.as_ref());
     let (table_name, metrics) = (
         &input.table_name,
@@ -259,7 +229,32 @@ pub(crate) struct Changed {
     pub(crate) bytes: usize,
 }
 
-impl Change<'_> {
+impl<'a> Change<'a> {
+    fn parse(input: &'a UpdateItemInput) -> Result<Change<'a>, ValidationError> {
+        let (update, condition) = update_expressions(
+            input.update_expression.as_deref(),
+            input.condition_expression.as_deref(),
+            input.expression_attribute_names.as_ref(),
+            input.expression_attribute_values.as_ref(),
+        )?;
+        Ok(Change {
+            key: &input.key,
+            update: update.or_else(|| {
+                input
+                    .attribute_updates
+                    .as_ref()
+                    .map(legacy::attribute_updates)
+            }),
+            condition: condition.or_else(|| {
+                legacy::expected_condition(
+                    input.expected.as_ref(),
+                    input.conditional_operator.as_ref(),
+                )
+            }),
+            on_failure: returns_item(input.return_values_on_condition_check_failure.as_ref()),
+        })
+    }
+
     /// Changes the item.
     pub(crate) fn run(&self, txn: &mut Txn, table: &Table) -> Result<Changed, Error> {
         let key = table.checked_key(self.key)?;
@@ -453,6 +448,25 @@ pub(crate) fn write_condition<'a>(
     )?;
     placeholders.check_all_used()?;
     Ok(condition)
+}
+
+/// The expressions of an update, which share their placeholders.
+pub(crate) fn update_expressions<'a>(
+    update: Option<&'a str>,
+    condition: Option<&'a str>,
+    names: Option<&'a Map<String>>,
+    values: Option<&'a Map<Value>>,
+) -> Result<(Option<Update<'a>>, Option<Condition<'a>>), ValidationError> {
+    let placeholders = Placeholders::new(names, values);
+    let update = parse_parameter("UpdateExpression", update, &placeholders, Update::parse)?;
+    let condition = parse_parameter(
+        "ConditionExpression",
+        condition,
+        &placeholders,
+        Condition::parse,
+    )?;
+    placeholders.check_all_used()?;
+    Ok((update, condition))
 }
 
 /// Fails if the condition does not hold for what is stored.

@@ -9,6 +9,7 @@ use super::capacity::{Consumed, Detail, read_units};
 use super::error::{Error, ValidationError};
 use super::expression::{Condition, Projection};
 use super::items::{check_key_paths, check_projection, projected};
+use super::key;
 use super::rows::{INDEX, ITEMS, IndexRow, ItemRow, ProjectionRow};
 use super::schema::{Index, KeyAttribute, Table};
 use super::size::page_size;
@@ -112,6 +113,19 @@ pub(crate) fn check_start_key(start: Option<&mut Item>) -> Result<(), Validation
 }
 
 impl<'a> Page<'a> {
+    /// What the places of all items of the table, or all entries of the index, start with.
+    pub(crate) fn prefix(&self) -> Vec<u8> {
+        match self.index {
+            Some(index) => key::index_prefix(self.table.row.number, index.number),
+            None => key::table_prefix(self.table.row.number).to_vec(),
+        }
+    }
+
+    /// Whether a partition may hold several items.
+    pub(crate) fn has_sort_key(&self) -> bool {
+        self.index.is_some() || self.table.range.is_some()
+    }
+
     /// The attributes of a starting key: the index's, then the table's.
     pub(crate) fn start_attributes(&self) -> Vec<&'a KeyAttribute> {
         let index = self

@@ -12,37 +12,14 @@ use super::expression::{
 };
 use super::key;
 use super::legacy;
-use super::page::{Page, check_select, check_start_key, open_index};
+use super::page::{Found, Page, check_select, check_start_key, open_index};
 use super::schema::{KeyAttribute, Table};
 use super::value::{self, Item, Value, type_name};
 use crate::call::Call;
 
 /// Reads a page of a partition.
 pub(crate) fn query(call: &Call, view: &View, mut input: QueryInput) -> Result<QueryOutput, Error> {
-    legacy::check_conditions(input.query_filter.as_mut())?;
-    legacy::check_attributes_to_get(input.attributes_to_get.as_ref())?;
-    let filters = input.query_filter.as_ref().map_or(0, |filter| filter.len());
-    legacy::check_conditional_operator(input.conditional_operator.as_ref(), filters)?;
-    check_start_key(input.exclusive_start_key.as_mut())?;
-    if input.key_conditions.is_none() && input.key_condition_expression.is_none() {
-        return Err(ValidationError::new(
-            "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
-        )
-        .into());
-    }
-    check_select(
-        input.select.as_ref(),
-        input.index_name.as_deref(),
-        input.projection_expression.is_some(),
-        input.attributes_to_get.is_some(),
-    )?;
-    check_placeholders(
-        input.expression_attribute_names.as_ref(),
-        input.expression_attribute_values.as_mut(),
-    )?;
-    if input.key_condition_expression.is_none() {
-        legacy::check_conditions(input.key_conditions.as_mut())?;
-    }
+    check_alone(&mut input)?;
     let Parsed {
         keys,
         filter,
@@ -50,11 +27,10 @@ pub(crate) fn query(call: &Call, view: &View, mut input: QueryInput) -> Result<Q
     } = Parsed::new(&input)?;
     let table = Table::open(call, view, &input.table_name)?;
     let consistent = input.consistent_read == Some(true);
-    let index = open_index(&table, input.index_name.as_deref(), consistent)?;
     let page = Page {
         view,
         table: &table,
-        index,
+        index: open_index(&table, input.index_name.as_deref(), consistent)?,
         filter: filter.or_else(|| {
             legacy::filter_condition(
                 input.query_filter.as_ref(),
@@ -69,11 +45,53 @@ pub(crate) fn query(call: &Call, view: &View, mut input: QueryInput) -> Result<Q
         consistent,
         backwards: input.scan_index_forward == Some(false),
     };
-    let partition = Partition::new(&page, &keys, input.exclusive_start_key.as_ref())?;
-    if let Some(start) = &input.exclusive_start_key {
+    let found = read(&page, &keys, &input)?;
+    Ok(QueryOutput {
+        consumed_capacity: found
+            .consumed(&input.table_name, input.return_consumed_capacity.as_ref()),
+        count: Some(found.count),
+        scanned_count: Some(found.scanned),
+        last_evaluated_key: found.last_key.filter(|_| page.has_sort_key()),
+        items: found.items,
+    })
+}
+
+/// Checks what needs no table and normalises numbers.
+fn check_alone(input: &mut QueryInput) -> Result<(), ValidationError> {
+    legacy::check_conditions(input.query_filter.as_mut())?;
+    legacy::check_attributes_to_get(input.attributes_to_get.as_ref())?;
+    let filters = input.query_filter.as_ref().map_or(0, |filter| filter.len());
+    legacy::check_conditional_operator(input.conditional_operator.as_ref(), filters)?;
+    check_start_key(input.exclusive_start_key.as_mut())?;
+    if input.key_conditions.is_none() && input.key_condition_expression.is_none() {
+        return Err(ValidationError::new(
+            "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+        ));
+    }
+    check_select(
+        input.select.as_ref(),
+        input.index_name.as_deref(),
+        input.projection_expression.is_some(),
+        input.attributes_to_get.is_some(),
+    )?;
+    check_placeholders(
+        input.expression_attribute_names.as_ref(),
+        input.expression_attribute_values.as_mut(),
+    )?;
+    if input.key_condition_expression.is_none() {
+        legacy::check_conditions(input.key_conditions.as_mut())?;
+    }
+    Ok(())
+}
+
+/// Checks the query against its table, in AWS's order, and reads.
+fn read(page: &Page<'_>, keys: &KeyConditions<'_>, input: &QueryInput) -> Result<Found, Error> {
+    let start = input.exclusive_start_key.as_ref();
+    let partition = Partition::new(page, keys, start)?;
+    if let Some(start) = start {
         page.check_table_key(start)?;
         partition.check_start(start)?;
-        check_restartable(&page, start)?;
+        check_restartable(page, start)?;
     }
     page.check_projection_paths()?;
     let filter_name = if input.query_filter.is_some() {
@@ -81,34 +99,24 @@ pub(crate) fn query(call: &Call, view: &View, mut input: QueryInput) -> Result<Q
     } else {
         "Filter Expression"
     };
-    partition.check_filter(&page, filter_name)?;
+    partition.check_filter(page, filter_name)?;
     let fetch = page.check_fetch()?;
     page.check_filter_paths()?;
-    let (mut from, mut to) = partition.bounds(&page);
-    if let Some(start) = &input.exclusive_start_key {
+    let (mut from, mut to) = partition.bounds(page);
+    if let Some(start) = start {
         let place = Bound::Excluded(page.start_place(start));
         *(if page.backwards { &mut to } else { &mut from }) = place;
     }
-    let found = page.read(
+    page.read(
         from.as_ref().map(Vec::as_slice),
         to.as_ref().map(Vec::as_slice),
         fetch,
-    )?;
-    Ok(QueryOutput {
-        consumed_capacity: found
-            .consumed(&input.table_name, input.return_consumed_capacity.as_ref()),
-        count: Some(found.count),
-        scanned_count: Some(found.scanned),
-        last_evaluated_key: found
-            .last_key
-            .filter(|_| index.is_some() || table.range.is_some()),
-        items: found.items,
-    })
+    )
 }
 
 /// Without a sort key there is one item, after which nothing can follow.
 fn check_restartable(page: &Page<'_>, start: &Item) -> Result<(), ValidationError> {
-    if page.index.is_some() || page.table.range.is_some() {
+    if page.has_sort_key() {
         return Ok(());
     }
     let attributes: Vec<String> = start
@@ -203,6 +211,72 @@ fn check_types(keys: &KeyConditions<'_>) -> Result<(), ValidationError> {
     Ok(())
 }
 
+/// The key attributes of what is queried.
+struct KeyAttributes<'q> {
+    hash: Vec<&'q KeyAttribute>,
+    range: Vec<&'q KeyAttribute>,
+}
+
+impl<'q> KeyAttributes<'q> {
+    fn of(page: &Page<'q>) -> KeyAttributes<'q> {
+        match page.index {
+            Some(index) => KeyAttributes {
+                hash: index.hash.iter().collect(),
+                range: index.range.iter().collect(),
+            },
+            None => KeyAttributes {
+                hash: vec![&page.table.hash],
+                range: page.table.range.iter().collect(),
+            },
+        }
+    }
+
+    /// Whether a part of the key has several attributes, which only global indexes can.
+    fn is_composite(&self) -> bool {
+        self.hash.len() > 1 || self.range.len() > 1
+    }
+
+    /// All of them, and whether each is part of the partition key.
+    fn all(&self) -> impl Iterator<Item = (bool, &'q KeyAttribute)> {
+        let hash = self.hash.iter().map(|key| (true, *key));
+        hash.chain(self.range.iter().map(|key| (false, *key)))
+    }
+
+    /// An attribute without a condition: the sort key, if there is no other condition than the partition key's.
+    fn check_missing(
+        &self,
+        is_hash: bool,
+        attribute: &KeyAttribute,
+        keys: &KeyConditions<'_>,
+    ) -> Result<(), ValidationError> {
+        self.check_supported(is_hash, attribute, keys)?;
+        if is_hash || keys.conditions.len() > 1 {
+            return Err(ValidationError::new(format!(
+                "Query condition missed key schema element: {}",
+                attribute.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// A partition key is compared for equality, and alone if it is all there is.
+    fn check_supported(
+        &self,
+        is_hash: bool,
+        attribute: &KeyAttribute,
+        keys: &KeyConditions<'_>,
+    ) -> Result<(), ValidationError> {
+        let alone = self.range.is_empty() && keys.conditions.len() > 1;
+        let unequal = keys
+            .find(&attribute.name)
+            .is_some_and(|test| !test.is_equality());
+        if is_hash && (alone || unequal) {
+            return Err(ValidationError::new("Query key condition not supported"));
+        }
+        Ok(())
+    }
+}
+
 /// What a query looks for: equal leading key attributes, then perhaps a range of the next one.
 struct Partition<'q> {
     hash: Vec<(&'q KeyAttribute, &'q Value)>,
@@ -216,12 +290,8 @@ impl<'q> Partition<'q> {
         keys: &KeyConditions<'q>,
         start: Option<&Item>,
     ) -> Result<Partition<'q>, ValidationError> {
-        let (hash, range): (Vec<&KeyAttribute>, Vec<&KeyAttribute>) = match page.index {
-            Some(index) => (index.hash.iter().collect(), index.range.iter().collect()),
-            None => (vec![&page.table.hash], page.table.range.iter().collect()),
-        };
-        let composite = hash.len() > 1 || range.len() > 1;
-        if keys.conditions.len() > 2 && !composite {
+        let schema = KeyAttributes::of(page);
+        if keys.conditions.len() > 2 && !schema.is_composite() {
             return Err(too_many());
         }
         if let Some(start) = start
@@ -229,39 +299,29 @@ impl<'q> Partition<'q> {
         {
             return Err(ValidationError::new("The provided starting key is invalid"));
         }
-        for (position, attribute) in hash.iter().chain(&range).enumerate() {
-            let is_hash = position < hash.len();
+        for (is_hash, attribute) in schema.all() {
             check_start_attribute(page.table, attribute, start)?;
-            if is_hash && hash.len() + range.len() == 1 && keys.conditions.len() > 1 {
-                return Err(unsupported());
+            match keys.find(&attribute.name) {
+                Some(test) => check_test(attribute, test)?,
+                None if schema.is_composite() => {}
+                None => schema.check_missing(is_hash, attribute, keys)?,
             }
-            let Some(test) = keys.find(&attribute.name) else {
-                if composite {
-                    continue;
-                }
-                if is_hash || keys.conditions.len() > 1 {
-                    return Err(ValidationError::new(format!(
-                        "Query condition missed key schema element: {}",
-                        attribute.name
-                    )));
-                }
-                continue;
-            };
-            check_test(attribute, test)?;
-            if is_hash && !composite && !test.is_equality() {
-                return Err(unsupported());
+            if !schema.is_composite() {
+                schema.check_supported(is_hash, attribute, keys)?;
             }
         }
-        if composite {
-            check_composite(&hash, &range, keys)?;
+        if schema.is_composite() {
+            check_composite(&schema.hash, &schema.range, keys)?;
         }
-        let hash = hash
+        let hash = schema
+            .hash
             .into_iter()
             .filter_map(|key| match keys.find(&key.name)? {
                 KeyTest::Compare(_, value) => Some((key, *value)),
                 _ => None,
             });
-        let range = range
+        let range = schema
+            .range
             .into_iter()
             .filter_map(|key| Some((key, *keys.find(&key.name)?)));
         Ok(Partition {
@@ -320,10 +380,7 @@ impl<'q> Partition<'q> {
 
     /// The places between which all that satisfies the conditions stands, and nothing else.
     fn bounds(&self, page: &Page<'_>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
-        let mut prefix = match page.index {
-            Some(index) => key::index_prefix(page.table.row.number, index.number),
-            None => key::table_prefix(page.table.row.number).to_vec(),
-        };
+        let mut prefix = page.prefix();
         key::push_partition(&mut prefix, self.hash.iter().map(|(_, value)| *value));
         let mut tests = self.range.iter().map(|(_, test)| *test).peekable();
         while let Some(KeyTest::Compare(Comparator::Equal, value)) = tests.peek() {
@@ -369,10 +426,6 @@ fn before_end(prefix: Vec<u8>) -> Bound<Vec<u8>> {
 /// The start of all places after those that start with `prefix`.
 fn after_all(prefix: Vec<u8>) -> Bound<Vec<u8>> {
     key::after(prefix).map_or(Bound::Unbounded, Bound::Included)
-}
-
-fn unsupported() -> ValidationError {
-    ValidationError::new("Query key condition not supported")
 }
 
 fn check_start_attribute(

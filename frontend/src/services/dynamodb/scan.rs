@@ -9,37 +9,21 @@ use super::error::{Error, ValidationError};
 use super::expression::{Condition, Placeholders, Projection, check_placeholders, parse_parameter};
 use super::key;
 use super::legacy;
-use super::page::{Page, check_select, check_start_key, open_index};
+use super::page::{Found, Page, check_select, check_start_key, open_index};
 use super::schema::Table;
 use super::value::Item;
 use crate::call::Call;
 
 /// Reads a page of a table or index.
 pub(crate) fn scan(call: &Call, view: &View, mut input: ScanInput) -> Result<ScanOutput, Error> {
-    legacy::check_attributes_to_get(input.attributes_to_get.as_ref())?;
-    legacy::check_conditions(input.scan_filter.as_mut())?;
-    let filters = input.scan_filter.as_ref().map_or(0, |filter| filter.len());
-    legacy::check_conditional_operator(input.conditional_operator.as_ref(), filters)?;
-    check_start_key(input.exclusive_start_key.as_mut())?;
-    let segment = Segment::of(&input)?;
-    check_select(
-        input.select.as_ref(),
-        input.index_name.as_deref(),
-        input.projection_expression.is_some(),
-        input.attributes_to_get.is_some(),
-    )?;
-    check_placeholders(
-        input.expression_attribute_names.as_ref(),
-        input.expression_attribute_values.as_mut(),
-    )?;
+    let segment = check_alone(&mut input)?;
     let (filter, projection) = parse(&input)?;
     let table = Table::open(call, view, &input.table_name)?;
     let consistent = input.consistent_read == Some(true);
-    let index = open_index(&table, input.index_name.as_deref(), consistent)?;
     let page = Page {
         view,
         table: &table,
-        index,
+        index: open_index(&table, input.index_name.as_deref(), consistent)?,
         filter: filter.or_else(|| {
             legacy::filter_condition(
                 input.scan_filter.as_ref(),
@@ -54,28 +38,7 @@ pub(crate) fn scan(call: &Call, view: &View, mut input: ScanInput) -> Result<Sca
         consistent,
         backwards: false,
     };
-    if let Some(start) = &input.exclusive_start_key {
-        check_start(&page, start)?;
-    }
-    let fetch = page.check_fetch()?;
-    let prefix = match index {
-        Some(index) => key::index_prefix(table.row.number, index.number),
-        None => key::table_prefix(table.row.number).to_vec(),
-    };
-    let (mut from, to) = segment.bounds(&prefix);
-    if let Some(start) = &input.exclusive_start_key {
-        page.check_table_key(start)?;
-        let place = page.start_place(start);
-        segment.check_start(&place[prefix.len()..])?;
-        from = Bound::Excluded(place);
-    }
-    page.check_projection_paths()?;
-    page.check_filter_paths()?;
-    let found = page.read(
-        from.as_ref().map(Vec::as_slice),
-        to.as_ref().map(Vec::as_slice),
-        fetch,
-    )?;
+    let found = read(&page, &segment, input.exclusive_start_key.as_ref())?;
     Ok(ScanOutput {
         consumed_capacity: found
             .consumed(&input.table_name, input.return_consumed_capacity.as_ref()),
@@ -84,6 +47,50 @@ pub(crate) fn scan(call: &Call, view: &View, mut input: ScanInput) -> Result<Sca
         last_evaluated_key: found.last_key,
         items: found.items,
     })
+}
+
+/// Checks what needs no table and normalises numbers.
+fn check_alone(input: &mut ScanInput) -> Result<Segment, ValidationError> {
+    legacy::check_attributes_to_get(input.attributes_to_get.as_ref())?;
+    legacy::check_conditions(input.scan_filter.as_mut())?;
+    let filters = input.scan_filter.as_ref().map_or(0, |filter| filter.len());
+    legacy::check_conditional_operator(input.conditional_operator.as_ref(), filters)?;
+    check_start_key(input.exclusive_start_key.as_mut())?;
+    let segment = Segment::of(input)?;
+    check_select(
+        input.select.as_ref(),
+        input.index_name.as_deref(),
+        input.projection_expression.is_some(),
+        input.attributes_to_get.is_some(),
+    )?;
+    check_placeholders(
+        input.expression_attribute_names.as_ref(),
+        input.expression_attribute_values.as_mut(),
+    )?;
+    Ok(segment)
+}
+
+/// Checks the scan against its table, in AWS's order, and reads.
+fn read(page: &Page<'_>, segment: &Segment, start: Option<&Item>) -> Result<Found, Error> {
+    if let Some(start) = start {
+        check_start(page, start)?;
+    }
+    let fetch = page.check_fetch()?;
+    let prefix = page.prefix();
+    let (mut from, to) = segment.bounds(&prefix);
+    if let Some(start) = start {
+        page.check_table_key(start)?;
+        let place = page.start_place(start);
+        segment.check_start(&place[prefix.len()..])?;
+        from = Bound::Excluded(place);
+    }
+    page.check_projection_paths()?;
+    page.check_filter_paths()?;
+    page.read(
+        from.as_ref().map(Vec::as_slice),
+        to.as_ref().map(Vec::as_slice),
+        fetch,
+    )
 }
 
 type Expressions<'a> = (Option<Condition<'a>>, Option<Projection<'a>>);

@@ -19,10 +19,10 @@ use sha2::{Digest, Sha256};
 
 use super::capacity::{Consumed, Detail, Transactional};
 use super::error::{Error, ValidationError};
-use super::expression::{Condition, Placeholders, Update, check_placeholders, parse_parameter};
+use super::expression::{Condition, check_placeholders};
 use super::items::{
     Change, Changed, Delete, Put, check_projection, new_item, projected, read_projection, require,
-    returns_item, write_condition,
+    returns_item, update_expressions, write_condition,
 };
 use super::rows::{TOKEN_TIMES, TOKENS, TokenRow};
 use super::schema::Table;
@@ -300,84 +300,85 @@ fn check(action: &mut TransactWriteItem) -> Result<(), ValidationError> {
 impl<'a> Action<'a> {
     fn prepare(action: &'a TransactWriteItem) -> Result<Action<'a>, ValidationError> {
         if let Some(put) = &action.put {
-            let condition = write_condition(
-                put.condition_expression.as_deref(),
-                put.expression_attribute_names.as_ref(),
-                put.expression_attribute_values.as_ref(),
-                None,
-            )?;
-            let on_failure = returns_item(put.return_values_on_condition_check_failure.as_ref());
-            let kind = Kind::Put(Put {
-                new: new_item(&put.item)?,
-                condition,
-                on_failure,
-            });
-            return Ok(Action {
-                table: &put.table_name,
-                kind,
-            });
+            Action::put(put)
+        } else if let Some(delete) = &action.delete {
+            Action::delete(delete)
+        } else if let Some(update) = &action.update {
+            Action::update(update)
+        } else {
+            Action::check(
+                action
+                    .condition_check
+                    .as_ref()
+                    .expect("each action was checked to be of one kind"),
+            )
         }
-        if let Some(delete) = &action.delete {
-            let condition = write_condition(
-                delete.condition_expression.as_deref(),
-                delete.expression_attribute_names.as_ref(),
-                delete.expression_attribute_values.as_ref(),
-                None,
-            )?;
-            let on_failure = returns_item(delete.return_values_on_condition_check_failure.as_ref());
-            let kind = Kind::Delete(Delete {
-                key: &delete.key,
-                condition,
-                on_failure,
-            });
-            return Ok(Action {
-                table: &delete.table_name,
-                kind,
-            });
-        }
-        if let Some(check) = &action.condition_check {
-            let condition = write_condition(
-                Some(&check.condition_expression),
-                check.expression_attribute_names.as_ref(),
-                check.expression_attribute_values.as_ref(),
-                None,
-            )?;
-            let on_failure = returns_item(check.return_values_on_condition_check_failure.as_ref());
-            let kind = Kind::Check {
-                key: &check.key,
-                condition,
-                on_failure,
-            };
-            return Ok(Action {
-                table: &check.table_name,
-                kind,
-            });
-        }
-        let update = action
-            .update
-            .as_ref()
-            .expect("each action was checked to be of one kind");
-        Action::prepare_update(update)
     }
 
-    fn prepare_update(update: &'a model::Update) -> Result<Action<'a>, ValidationError> {
-        let placeholders = Placeholders::new(
+    fn put(put: &'a model::Put) -> Result<Action<'a>, ValidationError> {
+        let condition = write_condition(
+            put.condition_expression.as_deref(),
+            put.expression_attribute_names.as_ref(),
+            put.expression_attribute_values.as_ref(),
+            None,
+        )?;
+        let on_failure = returns_item(put.return_values_on_condition_check_failure.as_ref());
+        let kind = Kind::Put(Put {
+            new: new_item(&put.item)?,
+            condition,
+            on_failure,
+        });
+        Ok(Action {
+            table: &put.table_name,
+            kind,
+        })
+    }
+
+    fn delete(delete: &'a model::Delete) -> Result<Action<'a>, ValidationError> {
+        let condition = write_condition(
+            delete.condition_expression.as_deref(),
+            delete.expression_attribute_names.as_ref(),
+            delete.expression_attribute_values.as_ref(),
+            None,
+        )?;
+        let on_failure = returns_item(delete.return_values_on_condition_check_failure.as_ref());
+        let kind = Kind::Delete(Delete {
+            key: &delete.key,
+            condition,
+            on_failure,
+        });
+        Ok(Action {
+            table: &delete.table_name,
+            kind,
+        })
+    }
+
+    fn check(check: &'a model::ConditionCheck) -> Result<Action<'a>, ValidationError> {
+        let condition = write_condition(
+            Some(&check.condition_expression),
+            check.expression_attribute_names.as_ref(),
+            check.expression_attribute_values.as_ref(),
+            None,
+        )?;
+        let on_failure = returns_item(check.return_values_on_condition_check_failure.as_ref());
+        let kind = Kind::Check {
+            key: &check.key,
+            condition,
+            on_failure,
+        };
+        Ok(Action {
+            table: &check.table_name,
+            kind,
+        })
+    }
+
+    fn update(update: &'a model::Update) -> Result<Action<'a>, ValidationError> {
+        let (parsed, condition) = update_expressions(
+            Some(&update.update_expression),
+            update.condition_expression.as_deref(),
             update.expression_attribute_names.as_ref(),
             update.expression_attribute_values.as_ref(),
-        );
-        let parsed = parse_parameter(
-            "UpdateExpression",
-            Some(&update.update_expression),
-            &placeholders,
-            Update::parse,
         )?;
-        let condition = parse_parameter(
-            "ConditionExpression",
-            update.condition_expression.as_deref(),
-            &placeholders,
-            Condition::parse,
-        )?;
-        placeholders.check_all_used()?;
         let on_failure = returns_item(update.return_values_on_condition_check_failure.as_ref());
         let kind = Kind::Update(Change {
             key: &update.key,
