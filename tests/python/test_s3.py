@@ -886,6 +886,8 @@ def test_parts_and_uploads_are_listed_in_pages(s3, bucket):
     for size in (1, 2, 5):
         pages = s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, PaginationConfig={"PageSize": size})
         assert [(entry["Key"], entry["UploadId"]) for page in pages for entry in page.get("Uploads", [])] == expected
+    after = s3.list_multipart_uploads(Bucket=bucket, Prefix="b", KeyMarker="a/1", UploadIdMarker=identifiers["a/1"][0])
+    assert [entry["Key"] for entry in after["Uploads"]] == ["b"]
     grouped = s3.list_multipart_uploads(Bucket=bucket, Delimiter="/")
     assert ([entry["Key"] for entry in grouped["Uploads"]], prefixes(grouped)) == (["b"], ["a/"])
     assert [entry["Key"] for entry in s3.list_multipart_uploads(Bucket=bucket, Prefix="a/2")["Uploads"]] == ["a/2"]

@@ -119,11 +119,7 @@ fn choose(
     if named.is_empty() {
         return Err(S3Error::request("You must specify at least one part"));
     }
-    let numbers: Vec<i32> = named
-        .iter()
-        .map(|part| part.part_number.unwrap_or_default())
-        .collect();
-    if !numbers.is_sorted_by(|a, b| a < b) {
+    if !named.is_sorted_by(|a, b| a.part_number < b.part_number) {
         return Err(S3Error::InvalidPartOrder {
             upload: id.to_owned(),
         });
@@ -134,9 +130,9 @@ fn choose(
         let at = uploaded
             .binary_search_by_key(&number, |(number, _)| *number)
             .ok();
-        let fits = |at: &usize| is_same_part(upload, part, &uploaded[*at].1);
-        match at {
-            Some(at) if fits(&at)? => chosen.push((number, uploaded[at].1.clone())),
+        let row = at.map(|at| &uploaded[at].1);
+        match row {
+            Some(row) if is_same_part(upload, part, row)? => chosen.push((number, row.clone())),
             _ => {
                 let etag = unquoted(part.e_tag.as_deref().unwrap_or_default()).to_owned();
                 return Err(S3Error::InvalidPart {
@@ -152,12 +148,18 @@ fn choose(
             .binary_search_by_key(number, |(number, _)| *number)
             .is_err()
     });
-    let before_last = chosen.len() - 1;
-    match chosen[..before_last]
+    check_lengths(&chosen)?;
+    Ok(chosen)
+}
+
+/// Only the last part may be short.
+fn check_lengths(chosen: &[(u32, PartRow)]) -> Result<(), S3Error> {
+    let before_last = chosen.split_last().map_or(&[][..], |(_, rest)| rest);
+    match before_last
         .iter()
         .find(|(_, part)| part.bytes < PART_BYTES_MIN)
     {
-        None => Ok(chosen),
+        None => Ok(()),
         Some((number, part)) => Err(S3Error::EntityTooSmall {
             bytes: part.bytes,
             bytes_min: PART_BYTES_MIN,

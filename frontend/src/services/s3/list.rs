@@ -41,7 +41,7 @@ pub(super) type Rows<'a, T> = Box<dyn Iterator<Item = Result<(String, T), RowErr
 
 impl Query<'_> {
     /// The common prefix that `key` counts under.
-    fn common_prefix<'k>(&self, key: &'k str) -> Option<&'k str> {
+    pub(super) fn common_prefix<'k>(&self, key: &'k str) -> Option<&'k str> {
         let rest = key
             .strip_prefix(self.prefix)
             .filter(|_| !self.delimiter.is_empty())?;

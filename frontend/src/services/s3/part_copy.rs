@@ -9,8 +9,8 @@ use super::multipart::{open_upload, part_number, put_part};
 use super::names::check_key;
 use super::put::DEFAULT_CHECKSUM;
 use super::range;
-use super::rows::{ChecksumRow, PartRow, quoted, shown_time};
-use super::source::{check_length, hash, source};
+use super::rows::{ChecksumRow, PartRow, UploadRow, quoted, shown_time};
+use super::source::{Source, check_length, hash, source};
 use crate::call::Call;
 use crate::failure::Failure;
 use cumulog_model::s3::{
@@ -26,43 +26,11 @@ pub(super) async fn upload_part_copy(
     check_key(&input.key)?;
     let number = part_number(input.part_number)?;
     let source = source!(input);
-    let owner = input.expected_bucket_owner.as_deref();
-    let row = loop {
-        let view = call.view();
-        open_bucket(&view, &input.bucket, owner)?;
-        let upload = open_upload(&view, &input.bucket, &input.key, &input.upload_id)?;
-        let original = source.open(&view, call.now)?;
-        let pieces = match input.copy_source_range.as_deref() {
-            Some(header) => body::slice(
-                &original.body,
-                range::select_exactly(header, original.bytes)?,
-            ),
-            None => original.body.clone(),
-        };
-        check_length(body::bytes(&pieces))?;
-        let algorithm = upload.asked().unwrap_or(DEFAULT_CHECKSUM);
-        let (md5, checksum) = hash(&view, pieces.clone(), algorithm).await?;
-        let committed = call.commit(|txn| {
-            if source.open(txn, call.now)? != original {
-                return Ok(None);
-            }
-            open_upload(txn, &input.bucket, &input.key, &input.upload_id)?;
-            body::share(txn, &pieces)?;
-            let row = PartRow {
-                modified_ms: call.clock().now().0,
-                bytes: body::bytes(&pieces),
-                etag: md5.hex(),
-                body: pieces,
-                checksum: Some(ChecksumRow::whole(&checksum)),
-            };
-            put_part(txn, &input.upload_id, number, &row)?;
-            Ok::<_, S3Error>(Some((upload, row)))
-        });
-        if let Some(row) = committed.await? {
-            break row;
+    let (upload, row) = loop {
+        if let Some(done) = copy_once(&call, &input, number, &source).await? {
+            break done;
         }
     };
-    let (upload, row) = row;
     let mut result = CopyPartResult {
         e_tag: Some(quoted(&row.etag)),
         last_modified: Some(shown_time(row.modified_ms)),
@@ -77,4 +45,45 @@ pub(super) async fn upload_part_copy(
         server_side_encryption: Some(ServerSideEncryption::Aes256),
         ..Default::default()
     })
+}
+
+/// Reads the source and stores the part. `None`: the source was written meanwhile, so what was computed is of bytes that
+/// are gone.
+async fn copy_once(
+    call: &Call,
+    input: &UploadPartCopyInput,
+    number: u32,
+    source: &Source<'_>,
+) -> Result<Option<(UploadRow, PartRow)>, Failure> {
+    let view = call.view();
+    open_bucket(&view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let upload = open_upload(&view, &input.bucket, &input.key, &input.upload_id)?;
+    let original = source.open(&view, call.now)?;
+    let pieces = match input.copy_source_range.as_deref() {
+        Some(header) => body::slice(
+            &original.body,
+            range::select_exactly(header, original.bytes)?,
+        ),
+        None => original.body.clone(),
+    };
+    check_length(body::bytes(&pieces))?;
+    let algorithm = upload.asked().unwrap_or(DEFAULT_CHECKSUM);
+    let (md5, checksum) = hash(&view, pieces.clone(), algorithm).await?;
+    let committed = call.commit(|txn| {
+        if source.open(txn, call.now)? != original {
+            return Ok(None);
+        }
+        open_upload(txn, &input.bucket, &input.key, &input.upload_id)?;
+        body::share(txn, &pieces)?;
+        let row = PartRow {
+            modified_ms: call.clock().now().0,
+            bytes: body::bytes(&pieces),
+            etag: md5.hex(),
+            body: pieces,
+            checksum: Some(ChecksumRow::whole(&checksum)),
+        };
+        put_part(txn, &input.upload_id, number, &row)?;
+        Ok::<_, S3Error>(Some((upload, row)))
+    });
+    committed.await
 }

@@ -4,7 +4,7 @@ use super::buckets::{open_bucket, owner};
 use super::checksums::set_checksum_value;
 use super::draft::refuse_customer_key;
 use super::error::S3Error;
-use super::list::{Query, Rows, common_prefixes, encoding, page_length};
+use super::list::{Page, Query, Rows, common_prefixes, encoding, page_length};
 use super::multipart::{open_upload, parts};
 use super::names::canonical_id;
 use super::rows::{PartRow, UPLOADS, UploadRow, quoted, shown_time};
@@ -85,53 +85,30 @@ pub(super) fn list_uploads(
 ) -> Result<ListMultipartUploadsOutput, S3Error> {
     let bucket = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let encoded = encoding(input.encoding_type.as_ref())?;
+    let query = Query {
+        prefix: input.prefix.as_deref().unwrap_or_default(),
+        delimiter: input.delimiter.as_deref().unwrap_or_default(),
+        max: page_length(input.max_uploads, "max-uploads")?,
+    };
     let key_marker = input.key_marker.unwrap_or_default();
     // An upload id alone says nothing: S3 ignores it.
     let id_marker = input
         .upload_id_marker
         .filter(|_| !key_marker.is_empty())
         .unwrap_or_default();
-    let query = Query {
-        prefix: input.prefix.as_deref().unwrap_or_default(),
-        delimiter: input.delimiter.as_deref().unwrap_or_default(),
-        max: page_length(input.max_uploads, "max-uploads")?,
-    };
-    let rows = |from: Bound<&str>| uploads(view, &input.bucket, from);
-    let page = if id_marker.is_empty() {
-        query.page(&key_marker, rows)?
-    } else {
-        let from = (input.bucket.clone(), key_marker.clone(), id_marker.clone());
-        let start = UPLOADS.scan_from(view, &(input.bucket.clone(),), Bound::Excluded(&from));
-        query.fill(
-            Box::new(start.map(|row| row.map(|((_, key, id), row)| (key, (id, row))))),
-            None,
-            &rows,
-        )?
-    };
+    let page = page(view, &input.bucket, &query, &key_marker, &id_marker)?;
     let last = page.items.last();
-    let next_key_marker = last.map(|(key, _)| encoded(key)).unwrap_or_default();
-    let next_upload_id_marker = last.map(|(_, (id, _))| id.clone()).unwrap_or_default();
-    let shown = page
-        .items
-        .into_iter()
-        .map(|(key, (id, row))| MultipartUpload {
-            upload_id: Some(id),
-            key: Some(encoded(&key)),
-            initiated: Some(shown_time(row.initiated_ms)),
-            storage_class: Some(row.traits.storage_class().into()),
-            owner: Some(owner(&bucket.account)),
-            initiator: Some(initiator(&row.account)),
-            checksum_algorithm: row.asked().map(|algorithm| algorithm.name().into()),
-            checksum_type: row.checksum_type(),
-            ..Default::default()
-        });
     Ok(ListMultipartUploadsOutput {
-        uploads: Some(shown.collect()),
+        next_key_marker: Some(last.map(|(key, _)| encoded(key)).unwrap_or_default()),
+        next_upload_id_marker: Some(last.map(|(_, (id, _))| id.clone()).unwrap_or_default()),
         common_prefixes: Some(common_prefixes(&page.prefixes, encoded)),
+        uploads: Some(
+            (page.items.into_iter())
+                .map(|(key, (id, row))| shown_upload(encoded(&key), id, row, &bucket.account))
+                .collect(),
+        ),
         key_marker: Some(encoded(&key_marker)),
         upload_id_marker: Some(id_marker),
-        next_key_marker: Some(next_key_marker),
-        next_upload_id_marker: Some(next_upload_id_marker),
         max_uploads: i32::try_from(query.max).ok(),
         is_truncated: Some(page.truncated),
         prefix: input.prefix.as_deref().map(encoded),
@@ -144,6 +121,40 @@ pub(super) fn list_uploads(
         bucket: Some(input.bucket),
         ..Default::default()
     })
+}
+
+/// The uploads after a key, or after one of several uploads of that key.
+fn page(
+    view: &View,
+    bucket: &str,
+    query: &Query<'_>,
+    key: &str,
+    id: &str,
+) -> Result<Page<(String, UploadRow)>, S3Error> {
+    let rows = |from: Bound<&str>| uploads(view, bucket, from);
+    let within_key =
+        !id.is_empty() && key.starts_with(query.prefix) && query.common_prefix(key).is_none();
+    if !within_key {
+        return query.page(key, rows);
+    }
+    let from = (bucket.to_owned(), key.to_owned(), id.to_owned());
+    let start = UPLOADS.scan_from(view, &(bucket.to_owned(),), Bound::Excluded(&from));
+    let start = start.map(|row| row.map(|((_, key, id), row)| (key, (id, row))));
+    query.fill(Box::new(start), None, &rows)
+}
+
+fn shown_upload(key: String, id: String, row: UploadRow, account: &str) -> MultipartUpload {
+    MultipartUpload {
+        upload_id: Some(id),
+        key: Some(key),
+        initiated: Some(shown_time(row.initiated_ms)),
+        storage_class: Some(row.traits.storage_class().into()),
+        owner: Some(owner(account)),
+        initiator: Some(initiator(&row.account)),
+        checksum_algorithm: row.asked().map(|algorithm| algorithm.name().into()),
+        checksum_type: row.checksum_type(),
+        ..Default::default()
+    }
 }
 
 fn uploads<'a>(view: &'a View, bucket: &str, from: Bound<&str>) -> Rows<'a, (String, UploadRow)> {
