@@ -73,6 +73,11 @@ impl<T> Pending<T> {
         }
     }
 
+    /// Does it wait for the log?
+    pub(crate) fn is_queued(&self) -> bool {
+        self.slot.is_some()
+    }
+
     /// Blocks until the result is released.
     ///
     /// # Errors

@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     logged: Logged,
     durability: Durability,
     bytes_max: usize,
+    /// Do committers write what they queued, so that the log need not be woken?
+    pub(crate) committers_help: bool,
     directory: PathBuf,
 }
 
@@ -126,6 +128,14 @@ pub(crate) enum Task {
     Nothing,
 }
 
+/// What a committer that helps finds.
+pub(crate) enum SmallTask {
+    Write(Work),
+    Nothing,
+    /// It takes more than a write.
+    NotForYou,
+}
+
 impl Shared {
     /// Starts from `root`, all of which is published.
     pub(crate) fn new(root: Root, options: &Options, logged: Logged, directory: &Path) -> Shared {
@@ -144,6 +154,8 @@ impl Shared {
             },
             logged,
             bytes_max: options.queue_bytes_max,
+            // A run that is to repeat leaves all of it to one thread.
+            committers_help: options.durability != Durability::Power && options.seed.is_none(),
             directory: directory.to_path_buf(),
         }
     }
@@ -268,7 +280,9 @@ impl Shared {
             callbacks: done.callbacks,
         });
         drop(queue);
-        self.work.notify_one();
+        if !self.committers_help {
+            self.work.notify_one();
+        }
         Pending::queued(result, slot, lsn)
     }
 
@@ -276,28 +290,26 @@ impl Shared {
     pub(crate) fn next_task(&self) -> Task {
         let mut queue = self.queue.lock();
         queue.nudged = false;
-        if queue.batch.waiters.is_empty() {
-            return if queue.stage == Stage::Closing {
-                Task::Close
-            } else {
-                Task::Nothing
-            };
+        match queue.stage {
+            Stage::Closing if queue.batch.waiters.is_empty() => Task::Close,
+            _ if queue.batch.waiters.is_empty() => Task::Nothing,
+            _ => Task::Write(queue.take_batch()),
         }
-        let empty = Batch {
-            bytes: mem::take(&mut queue.spare_bytes),
-            ..Batch::default()
-        };
-        let batch = mem::replace(&mut queue.batch, empty);
-        queue.in_flight = Some(InFlight {
-            bytes: batch.bytes.len(),
-            late: Vec::new(),
-        });
-        Task::Write(Work {
-            bytes: batch.bytes,
-            grows: batch.grows,
-            root: Arc::new(queue.head.clone()),
-            waiters: batch.waiters,
-        })
+    }
+
+    /// For committers that help: the batch that is waiting, if it `fits`.
+    pub(crate) fn next_small_task(&self, fits: impl FnOnce(usize, bool) -> bool) -> SmallTask {
+        let mut queue = self.queue.lock();
+        match &queue.batch {
+            batch if batch.waiters.is_empty() => SmallTask::Nothing,
+            batch if fits(batch.bytes.len(), batch.grows) => SmallTask::Write(queue.take_batch()),
+            _ => SmallTask::NotForYou,
+        }
+    }
+
+    /// Is a batch waiting?
+    pub(crate) fn has_work(&self) -> bool {
+        !self.queue.lock().batch.waiters.is_empty()
     }
 
     /// The log has the batch: readers see it, then those who wait are told, in order.
@@ -424,6 +436,26 @@ impl Queue {
             .as_ref()
             .map_or(0, |in_flight| in_flight.bytes);
         self.batch.bytes.len() + in_flight > bytes_max
+    }
+
+    fn take_batch(&mut self) -> Work {
+        let bytes = mem::take(&mut self.spare_bytes);
+        let empty = Batch {
+            bytes,
+            ..Batch::default()
+        };
+        let batch = mem::replace(&mut self.batch, empty);
+        let bytes = batch.bytes.len();
+        self.in_flight = Some(InFlight {
+            bytes,
+            late: Vec::new(),
+        });
+        Work {
+            bytes: batch.bytes,
+            grows: batch.grows,
+            root: Arc::new(self.head.clone()),
+            waiters: batch.waiters,
+        }
     }
 
     /// Is the head what readers see?

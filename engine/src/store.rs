@@ -5,6 +5,7 @@ use crate::error::{Error, Failure};
 use crate::log::driver::Driver;
 use crate::log::recovery::recover;
 use crate::log::spare::Spares;
+use crate::log::thread::SharedDriver;
 use crate::log::writer::{Identity, Salts, Start, Writer};
 use crate::owner;
 use crate::pending::{Admission, Pending};
@@ -135,7 +136,10 @@ pub struct Status {
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
-    _thread: Option<Arc<LogThread>>,
+    /// The driver, if committers help it.
+    helped: Option<SharedDriver>,
+    /// Ended by the last handle.
+    thread: Option<Arc<LogThread>>,
 }
 
 /// Ends the log's thread when the last handle goes.
@@ -166,7 +170,8 @@ impl Store {
         let shared = Shared::new(Root::default(), &options, logged, Path::new(""));
         Store {
             shared: Arc::new(shared),
-            _thread: None,
+            helped: None,
+            thread: None,
         }
     }
 
@@ -180,21 +185,16 @@ impl Store {
         directory: &Path,
         options: Options,
     ) -> Result<(Store, Recovery), Error> {
-        let (store, driver, recovery) = Store::open_stepped(disk, directory, options)?;
-        let handle = driver
-            .spawn()
+        let (mut store, driver, recovery) = Store::open_stepped(disk, directory, options)?;
+        let (driver, handle) = SharedDriver::spawn(driver, store.shared.clone())
             .map_err(Error::io("start the log thread for", directory))?;
         let thread = LogThread {
             shared: store.shared.clone(),
             handle: Some(handle),
         };
-        Ok((
-            Store {
-                shared: store.shared,
-                _thread: Some(Arc::new(thread)),
-            },
-            recovery,
-        ))
+        store.thread = Some(Arc::new(thread));
+        store.helped = store.shared.committers_help.then_some(driver);
+        Ok((store, recovery))
     }
 
     /// As [`open`](Self::open), but without a thread: nothing is written unless someone calls [`Driver::step`]. For tests
@@ -263,7 +263,8 @@ impl Store {
         Ok((
             Store {
                 shared,
-                _thread: None,
+                helped: None,
+                thread: None,
             },
             driver,
             recovery,
@@ -279,7 +280,11 @@ impl Store {
         &self,
         transaction: impl FnOnce(&mut Txn) -> Result<T, E>,
     ) -> Pending<Result<T, E>> {
-        self.shared.commit(transaction)
+        let pending = self.shared.commit(transaction);
+        if let Some(driver) = self.helped.as_ref().filter(|_| pending.is_queued()) {
+            driver.help();
+        }
+        pending
     }
 
     /// Ready once the queue has room for another commit.

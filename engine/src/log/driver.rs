@@ -1,15 +1,14 @@
 //! The log at work: takes batches from the sequencer, writes, syncs and publishes them, and keeps the house in between.
 //!
 //! [`Driver::step`] does everything there is to do at one moment and says when it wants to be called again; so tests can
-//! drive it by hand, at times they make up. [`Driver::spawn`] puts a thread around it that does nothing else.
+//! drive it by hand, at times they make up. [`super::thread`] puts a thread around it.
 
 use super::writer::Writer;
 use crate::disk::Lock;
 use crate::error::Failure;
-use crate::sequencer::{LogStatus, Shared, Task, Work};
+use crate::sequencer::{LogStatus, Shared, SmallTask, Task, Work};
 use crate::store::{Durability, Lsn, Options};
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -25,6 +24,17 @@ pub enum Next {
     /// Never: the store is closed.
     Closed,
 }
+
+/// What became of the queue.
+pub(crate) enum Queued {
+    /// All of it is written.
+    Written,
+    /// Some is left to the thread.
+    Left,
+}
+
+/// How many batches a committer writes for others before it goes on with its own work.
+const HELP_BATCHES_MAX: usize = 16;
 
 /// The log of an open store, to be driven by hand; from [`Store::open_stepped`](crate::Store::open_stepped).
 pub struct Driver {
@@ -234,8 +244,8 @@ impl Driver {
         Next::Closed
     }
 
-    /// A thread around it.
-    pub(crate) fn spawn(mut self) -> Result<JoinHandle<()>, io::Error> {
+    /// From now on a thread drives it, so slow work can go to others, which wake it.
+    pub(crate) fn go_to_background(&mut self) {
         // A run that is to repeat does one thing after the other.
         if self.options.seed.is_none() {
             self.threaded = true;
@@ -244,28 +254,36 @@ impl Driver {
                 .spares
                 .in_background(Arc::new(move || shared.nudge()));
         }
-        thread::Builder::new()
-            .name("cumulog-log".into())
-            .spawn(move || self.run())
     }
 
-    fn run(mut self) {
-        let ran = panic::catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                match self.step(Instant::now()) {
-                    Next::Again => {}
-                    Next::Wait(deadline) => self.shared.wait_for_work(deadline),
-                    Next::Closed => return,
+    /// Writes what is queued, as far as that takes no more than a write each: for committers that help.
+    pub(crate) fn write_queued(&mut self) -> Queued {
+        let was_synced = self.unsynced_since.is_none();
+        let mut queued = Queued::Left;
+        for _ in 0..HELP_BATCHES_MAX {
+            let fits =
+                |bytes: usize, grows| !self.poisoned && bytes as u64 <= self.writer.room(grows);
+            match self.shared.next_small_task(fits) {
+                SmallTask::Write(work) => self.write(work, Instant::now()),
+                SmallTask::Nothing => {
+                    queued = Queued::Written;
+                    break;
                 }
-            }
-        }));
-        if ran.is_err() {
-            // A bug. Nobody may wait for ever, nor believe that writes still arrive.
-            self.poison(self.directory.clone());
-            self.shared.closed(Err(Failure::Poisoned {
-                path: self.directory.clone(),
-            }));
+                SmallTask::NotForYou => break,
+            };
         }
+        if was_synced && self.unsynced_since.is_some() {
+            // The thread sleeps, and knows of no deadline yet.
+            self.shared.nudge();
+        }
+        queued
+    }
+
+    /// After a bug: as after a failed sync, and there is nobody left to close it.
+    pub(crate) fn give_up(&mut self) {
+        let path = self.directory.clone();
+        self.poison(path.clone());
+        self.shared.closed(Err(Failure::Poisoned { path }));
     }
 }
 

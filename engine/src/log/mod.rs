@@ -39,5 +39,6 @@ pub(crate) mod record;
 pub(crate) mod recovery;
 pub(crate) mod segment;
 pub(crate) mod spare;
+pub(crate) mod thread;
 mod window;
 pub(crate) mod writer;

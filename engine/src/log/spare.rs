@@ -180,21 +180,18 @@ impl Spares {
     }
 
     fn grow(&mut self, mut spare: Prepared, needed: u64) -> Result<Prepared, Failure> {
-        let grown = spare
-            .file
-            .allocate(needed)
-            .and_then(|()| spare.file.sync_data());
-        match grown {
-            Ok(()) => {
-                spare.bytes = needed;
-                Ok(spare)
-            }
-            Err(error) => {
-                let failure = Failure::io("extend", &spare.path)(error);
-                self.state = State::Ready(spare);
-                Err(failure)
-            }
+        if let Err(error) = spare.file.allocate(needed) {
+            let failure = Failure::io("extend", &spare.path)(error);
+            self.state = State::Ready(spare);
+            return Err(failure);
         }
+        // After a failed sync the file is of no use any more.
+        spare
+            .file
+            .sync_data()
+            .map_err(Failure::io("sync", &spare.path))?;
+        spare.bytes = needed;
+        Ok(spare)
     }
 
     /// Waits for the background, so that nothing writes any more.

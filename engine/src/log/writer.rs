@@ -161,7 +161,7 @@ impl Writer {
     }
 
     /// How many bytes of transactions the segment still takes.
-    fn room(&self, grows: bool) -> u64 {
+    pub(crate) fn room(&self, grows: bool) -> u64 {
         let Some(segment) = self.segment.as_ref().filter(|_| self.appendable) else {
             return 0;
         };

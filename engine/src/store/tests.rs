@@ -650,12 +650,17 @@ fn a_cut_stays_or_is_damage_when_its_header_rots() {
 
 #[test]
 fn concurrent_commits_are_serial_and_all_there_afterwards() {
-    for durability in [Durability::None, Durability::Process, Durability::Power] {
+    let levels = [Durability::None, Durability::Process, Durability::Power];
+    for (durability, seed) in levels
+        .into_iter()
+        .flat_map(|level| [(level, None), (level, Some(1))])
+    {
         let directory = tempfile::tempdir().expect("there is a disk");
         let open = || {
             let disk = Arc::new(Real::default());
             let options = Options {
                 queue_bytes_max: 4096,
+                seed,
                 ..options(durability)
             };
             Store::open(disk, directory.path(), options)

@@ -50,20 +50,14 @@ fn run_with(
 }
 
 fn close(disk: &Simulated) {
-    let (store, driver, _) =
-        Store::open_stepped(Arc::new(disk.clone()), Path::new("data"), options())
-            .expect("it opens");
-    let thread = driver.spawn().expect("there are threads");
-    store
-        .commit(|txn| {
-            txn.put(SPACE, b"z", b"1");
-            Ok::<_, ()>(())
-        })
-        .wait()
-        .expect("there is a disk")
-        .expect("the closure succeeds");
+    let disk = Arc::new(disk.clone());
+    let (store, _) = Store::open(disk, Path::new("data"), options()).expect("it opens");
+    let done = store.commit(|txn| {
+        txn.put(SPACE, b"z", b"1");
+        Ok::<_, ()>(())
+    });
+    done.wait().expect("there is a disk").expect("it succeeds");
     store.close().expect("it closes");
-    thread.join().expect("it ends");
 }
 
 /// A disk after a killed run that put these keys.

@@ -1,0 +1,87 @@
+//! The log's thread, and the committers that do its work when they can.
+//!
+//! The thread does everything: it sleeps until something is queued, and [`Driver::step`]s. But handing a batch to another
+//! thread and being woken by it costs several times the `write(2)` itself. So where a commit is acknowledged after that
+//! write, the committer takes the driver if nobody has it, and writes what is queued, its own batch first of all, if it
+//! fits the segment. Whoever finds the driver taken leaves: the holder looks again after it has let go. Batches form while
+//! the driver is held, as before.
+//!
+//! Nothing that can take long is done so: all syncs, and with them everything at [`Durability::Power`], new segments,
+//! marks and closing stay with the thread; a committer may well be a worker of an async runtime.
+//!
+//! [`Durability::Power`]: crate::Durability::Power
+
+use super::driver::{Driver, Next, Queued};
+use crate::sequencer::Shared;
+use parking_lot::Mutex;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+/// The driver, shared by the thread and the committers.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedDriver {
+    driver: Arc<Mutex<Driver>>,
+    shared: Arc<Shared>,
+}
+
+impl SharedDriver {
+    /// Starts the thread.
+    pub(crate) fn spawn(
+        mut driver: Driver,
+        shared: Arc<Shared>,
+    ) -> io::Result<(SharedDriver, JoinHandle<()>)> {
+        driver.go_to_background();
+        let driver = SharedDriver {
+            driver: Arc::new(Mutex::new(driver)),
+            shared,
+        };
+        let own = driver.clone();
+        let thread = thread::Builder::new()
+            .name("cumulog-log".into())
+            .spawn(move || own.run())?;
+        Ok((driver, thread))
+    }
+
+    fn run(&self) {
+        loop {
+            // On a line of its own: the driver must be free while the thread sleeps.
+            let next = self.guarded(&mut self.driver.lock(), |driver| {
+                driver.step(Instant::now())
+            });
+            match next {
+                Some(Next::Again) => {}
+                Some(Next::Wait(deadline)) => self.shared.wait_for_work(deadline),
+                Some(Next::Closed) | None => return,
+            }
+        }
+    }
+
+    /// Writes what is queued, unless someone is at it already.
+    pub(crate) fn help(&self) {
+        loop {
+            let Some(mut driver) = self.driver.try_lock() else {
+                return;
+            };
+            let queued = self.guarded(&mut driver, Driver::write_queued);
+            drop(driver);
+            match queued {
+                // Someone may have queued more, and left because we had the driver.
+                Some(Queued::Written) if self.shared.has_work() => {}
+                Some(Queued::Written) | None => return,
+                Some(Queued::Left) => return self.shared.nudge(),
+            }
+        }
+    }
+
+    /// After a bug that panics, nobody may wait for ever, nor believe that writes still arrive.
+    fn guarded<T>(&self, driver: &mut Driver, work: impl FnOnce(&mut Driver) -> T) -> Option<T> {
+        let done = panic::catch_unwind(AssertUnwindSafe(|| work(driver)));
+        if done.is_err() {
+            driver.give_up();
+        }
+        done.ok()
+    }
+}
