@@ -528,6 +528,27 @@ def test_a_deletion_of_many_needs_a_digest(server, bucket):
     assert status == 400 and "<Code>BadDigest</Code>" in text
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "body", "code"),
+    [
+        ("POST", "?delete", b"", "MissingRequestBodyError"),
+        ("POST", "?delete", b"<Delete/>", "MalformedXML"),
+        ("POST", "?delete", b"<Delete><Object/></Delete>", "MalformedXML"),
+        ("PUT", "/k?partNumber=1", b"part", "InvalidArgument"),
+        ("GET", "/k?attributes", b"", "MissingSecurityHeader"),
+        ("PUT", "/k?acl", b"", "MissingSecurityHeader"),
+        ("GET", "?max-keys=many", b"", "InvalidArgument"),
+        ("POST", "/k", b"body", "MethodNotAllowed"),
+    ],
+)
+def test_incomplete_requests_are_refused_in_the_words_of_s3(server, s3, bucket, method, target, body, code):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"body")
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
+    connection.request(method, f"/{bucket}{target}", body, {"Content-MD5": md5})
+    assert f"<Code>{code}</Code>" in connection.getresponse().read().decode()
+
+
 # Copies.
 
 

@@ -96,7 +96,7 @@ macro_rules! wanted {
         match ($input.acl.take(), $input.access_control_policy.take()) {
             (Some(acl), None) => acl,
             (None, Some(policy)) => named(policy, $account)?.into(),
-            (None, None) => return Err(S3Error::MissingSecurityHeader),
+            (None, None) => return Err(S3Error::MissingHeader { name: "x-amz-acl" }),
             (Some(_), Some(_)) => {
                 return Err(S3Error::request(
                     "Specifying both Canned ACLs and Header Grants is not allowed",

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use cumulog_engine::RowError;
-use cumulog_shape::{Missing, Struct};
+use cumulog_shape::{Location, Member, Missing, Struct};
 
 /// Why S3 refuses a request. One variant per thing that a client can tell apart.
 #[derive(Debug)]
@@ -100,7 +100,10 @@ pub(super) enum S3Error {
         bytes: usize,
     },
     MissingContentLength,
-    MissingSecurityHeader,
+    MissingBody,
+    MissingHeader {
+        name: &'static str,
+    },
     NoSuchBucket {
         bucket: String,
     },
@@ -161,13 +164,25 @@ impl S3Error {
     }
 }
 
-/// S3 checks values where it uses them, each in words of its own. What the router has not asked for already and is
-/// missing is missing in an XML document.
-pub(super) fn check_present(_: &dyn Struct, missing: &Missing) -> Result<(), Failure> {
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(S3Error::MalformedXml.into()),
-    }
+/// S3 checks values where it uses them, each in words of its own; here only that they are there.
+pub(super) fn check_present(input: &dyn Struct, missing: &Missing) -> Result<(), Failure> {
+    let Some(first) = missing.iter().next() else {
+        return Ok(());
+    };
+    let schema = input.schema();
+    let own = |member: &&Member| member.name == first.name && !first.path.contains('.');
+    let member = schema.members.iter().find(own);
+    let error = match member.map(|member| (member.location, member.wire)) {
+        Some((Location::Query, _)) => S3Error::InvalidArgument {
+            message: "This operation does not accept a query-string.".to_owned(),
+            name: "ResourceType",
+            value: None,
+        },
+        Some((Location::Header, name)) => S3Error::MissingHeader { name },
+        Some((Location::Body, _)) => S3Error::MissingBody,
+        _ => S3Error::MalformedXml,
+    };
+    Err(error.into())
 }
 
 /// Refuses by name the first header that is there but not honoured.
@@ -441,12 +456,13 @@ fn request_failure(error: S3Error) -> Failure {
                 None => failure,
             }
         }
-        S3Error::MissingSecurityHeader => Failure::sender(
-            "MissingSecurityHeader",
-            400,
-            "Your request was missing a required header",
-        )
-        .with("MissingHeaderName", "x-amz-acl"),
+        S3Error::MissingBody => {
+            Failure::sender("MissingRequestBodyError", 400, "Request Body is empty")
+        }
+        S3Error::MissingHeader { name } => {
+            let message = "Your request was missing a required header";
+            Failure::sender("MissingSecurityHeader", 400, message).with("MissingHeaderName", name)
+        }
         S3Error::Broken(message) => Failure::internal(message),
         other => Failure::internal(format!("{other:?} has no words")),
     }
