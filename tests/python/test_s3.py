@@ -4,6 +4,7 @@ import base64
 import hashlib
 import http.client
 import io
+import os
 import socket
 import threading
 import time
@@ -302,6 +303,15 @@ def test_what_a_put_cannot_have_is_refused_and_changes_nothing(server, s3, bucke
     s3.put_object(Bucket=bucket, Key="k", Body=b"before")
     refused(code, unchecked(server).put_object, Bucket=bucket, Key="k", Body=b"after", **parameters)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"before"
+
+
+def test_bodies_longer_than_the_limit_are_refused_before_they_are_sent(start):
+    s3 = start("--object-bytes-max", 1000).s3
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="k", Body=bytes(1000))
+    error = refused("EntityTooLarge", s3.put_object, Bucket="bucket", Key="k", Body=bytes(1001))["Error"]
+    assert (error["ProposedSize"], error["MaxSizeAllowed"]) == ("1001", "1000")
+    assert s3.head_object(Bucket="bucket", Key="k")["ContentLength"] == 1000
 
 
 # Ranges, parts and conditions of reads.
@@ -979,6 +989,8 @@ def test_the_command_line_syncs_a_tree(server, bucket, tmp_path):
     for name, body in files.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(body)
+        # S3 tells times in whole seconds: a file of this very second would look newer than its copy.
+        os.utime(source / name, (1_700_000_000, 1_700_000_000))
 
     def aws(*arguments):
         result = server.aws("s3", *arguments)

@@ -1,6 +1,6 @@
 //! GetObjectAttributes: what an object is made of, without its bytes.
 
-use super::buckets::open_bucket;
+use super::buckets::require_bucket;
 use super::checksums::{set_checksum, set_checksum_value};
 use super::draft::refuse_customer_key;
 use super::error::S3Error;
@@ -23,7 +23,7 @@ pub(super) fn get_object_attributes(
 ) -> Result<GetObjectAttributesOutput, S3Error> {
     refuse_customer_key!(input);
     check_key(&input.key)?;
-    open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     check_version(input.version_id.as_deref())?;
     let row = open_object(view, &input.bucket, &input.key)?;
     if input.object_attributes.is_empty() {

@@ -4,7 +4,7 @@
 //! checksum of the parts' checksums (composite), as the upload asked.
 
 use super::body;
-use super::buckets::open_bucket;
+use super::buckets::require_bucket;
 use super::checksums::set_checksum;
 use super::conditions::{WriteCondition, unquoted};
 use super::draft::refuse_customer_key;
@@ -34,7 +34,7 @@ pub(super) fn complete(
     input: CompleteMultipartUploadInput,
 ) -> Result<CompleteMultipartUploadOutput, S3Error> {
     refuse_customer_key!(input);
-    open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let object = OBJECTS.get(txn, &(input.bucket.clone(), input.key.clone()))?;
     let row = match object.filter(|object| object.upload == input.upload_id) {
         Some(completed) => completed,

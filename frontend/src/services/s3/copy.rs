@@ -4,7 +4,7 @@
 //! that came in parts, and a checksum of another algorithm.
 
 use super::body;
-use super::buckets::open_bucket;
+use super::buckets::require_bucket;
 use super::checksums::set_checksum;
 use super::conditions::WriteCondition;
 use super::draft::{Draft, draft, refuse_unsupported};
@@ -65,7 +65,7 @@ pub(super) async fn copy_object(
             if source.open(txn, call.now)? != original {
                 return Ok(None);
             }
-            open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+            require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
             let row = copied(call.clock().now(), &plan, original, digests);
             body::share(txn, &row.body)?;
             place(txn, &input.bucket, &input.key, &plan.condition, &row)?;

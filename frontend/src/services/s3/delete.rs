@@ -1,7 +1,7 @@
 //! DeleteObject and DeleteObjects.
 
 use super::body;
-use super::buckets::open_bucket;
+use super::buckets::require_bucket;
 use super::conditions::unquoted;
 use super::error::{S3Error, refuse};
 use super::names::{check_key, check_version};
@@ -32,7 +32,7 @@ pub(super) fn delete_object(
         ),
         ("x-amz-if-match-size", input.if_match_size.is_some()),
     ])?;
-    open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     delete(
         txn,
         &input.bucket,
@@ -89,7 +89,7 @@ pub(super) fn delete_objects(
     if input.delete.objects.is_empty() || input.delete.objects.len() > KEYS_MAX {
         return Err(S3Error::MalformedXml);
     }
-    open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let quiet = input.delete.quiet == Some(true);
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for object in input.delete.objects {

@@ -1,7 +1,7 @@
 //! GetObject and HeadObject.
 
 use super::body;
-use super::buckets::open_bucket;
+use super::buckets::require_bucket;
 use super::checksums::set_checksum;
 use super::conditions::{ReadConditions, State};
 use super::draft::refuse_customer_key;
@@ -63,7 +63,7 @@ macro_rules! find {
         let (call, view, input): (&Call, &View, _) = ($call, $view, &$input);
         refuse_customer_key!(input);
         check_key(&input.key)?;
-        open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+        require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
         check_version(input.version_id.as_deref())?;
         let row = open_object(view, &input.bucket, &input.key)?;
         let conditions = ReadConditions {

@@ -3,7 +3,7 @@
 //! Keys come in the order of their bytes. With a delimiter, all keys that have it after the prefix count as one common
 //! prefix, towards the page's length too; the walk seeks past such a group instead of stepping through it.
 
-use super::buckets::{open_bucket, owner};
+use super::buckets::{owner, require_bucket};
 use super::error::S3Error;
 use super::names::url_encoded;
 use super::rows::{ChecksumRow, OBJECTS, ObjectRow, shown_time};
@@ -178,7 +178,7 @@ pub(super) fn list_objects(
     view: &View,
     input: ListObjectsInput,
 ) -> Result<ListObjectsOutput, S3Error> {
-    open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let encoded = encoding(input.encoding_type.as_ref())?;
     let (prefix, delimiter) = (
         input.prefix.unwrap_or_default(),
@@ -214,7 +214,7 @@ pub(super) fn list_objects_v2(
     view: &View,
     input: ListObjectsV2Input,
 ) -> Result<ListObjectsV2Output, S3Error> {
-    open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let encoded = encoding(input.encoding_type.as_ref())?;
     let (prefix, delimiter) = (
         input.prefix.unwrap_or_default(),

@@ -3,7 +3,7 @@
 //! Parts are bodies of their own, each verified as it comes. [`complete`](super::complete) makes them one object.
 
 use super::body;
-use super::buckets::open_bucket;
+use super::buckets::require_bucket;
 use super::checksums::set_checksum_value;
 use super::draft::{draft, refuse_customer_key, refuse_unsupported};
 use super::error::{S3Error, refuse};
@@ -32,7 +32,7 @@ pub(super) fn create(
     let draft = draft!(input)?;
     let algorithm = named_algorithm(input.checksum_algorithm.as_ref())?;
     let composite = is_composite(algorithm, input.checksum_type.as_ref())?;
-    open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     // Ids ascend with time, so that listings come in the order of initiation.
     let id = format!("{:012x}{}", call.now.0, call.random().hex(26));
     let row = UploadRow {
@@ -159,7 +159,7 @@ pub(super) async fn upload_part(
         given_checksums!(input),
     )?;
     let view = call.view();
-    open_bucket(&view, &input.bucket, owner)?;
+    require_bucket(&view, &input.bucket, owner)?;
     let upload = open_upload(&view, &input.bucket, &input.key, &input.upload_id)?;
     drop(view);
     let sent = expected.algorithm();
@@ -249,7 +249,7 @@ pub(super) fn abort(
         "x-amz-if-match-initiated-time",
         input.if_match_initiated_time.is_some(),
     )])?;
-    open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     open_upload(txn, &input.bucket, &input.key, &input.upload_id)?;
     for (_, part) in parts(txn, &input.upload_id)? {
         body::release(txn, &part.body)?;

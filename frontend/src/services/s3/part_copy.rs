@@ -1,7 +1,7 @@
 //! UploadPartCopy: a part that shares the bytes of a stored object, or of a range of it.
 
 use super::body;
-use super::buckets::open_bucket;
+use super::buckets::require_bucket;
 use super::checksums::set_checksum_value;
 use super::draft::refuse_customer_key;
 use super::error::S3Error;
@@ -56,7 +56,7 @@ async fn copy_once(
     source: &Source<'_>,
 ) -> Result<Option<(UploadRow, PartRow)>, Failure> {
     let view = call.view();
-    open_bucket(&view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(&view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let upload = open_upload(&view, &input.bucket, &input.key, &input.upload_id)?;
     let original = source.open(&view, call.now)?;
     let pieces = match input.copy_source_range.as_deref() {

@@ -1,7 +1,7 @@
 //! PutObject, and how any write puts an object in its place.
 
 use super::body;
-use super::buckets::open_bucket;
+use super::buckets::require_bucket;
 use super::checksums::set_checksum;
 use super::conditions::WriteCondition;
 use super::draft::{Draft, draft, refuse_unsupported};
@@ -40,11 +40,11 @@ pub(super) async fn put_object(
         given_checksums!(input),
     )?;
     let owner = input.expected_bucket_owner.as_deref();
-    open_bucket(&call.view(), &input.bucket, owner)?;
+    require_bucket(&call.view(), &input.bucket, owner)?;
     let algorithm = expected.algorithm().unwrap_or(DEFAULT_CHECKSUM);
     let received = receive(&call, input.body, expected, Some(algorithm)).await?;
     let committed = call.commit(|txn| {
-        open_bucket(txn, &input.bucket, owner)?;
+        require_bucket(txn, &input.bucket, owner)?;
         let row = whole_object(&call, txn, draft, &received, algorithm)?;
         place(txn, &input.bucket, &input.key, &condition, &row)?;
         Ok::<_, S3Error>(row)

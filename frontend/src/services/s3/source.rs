@@ -1,7 +1,7 @@
 //! The source of a copy, of an object or of a part.
 
 use super::body::{Piece, Reader};
-use super::buckets::open_bucket;
+use super::buckets::require_bucket;
 use super::conditions::{ReadConditions, State};
 use super::error::S3Error;
 use super::get::{check_readable, open_object};
@@ -56,7 +56,7 @@ pub(super) use source;
 impl Source<'_> {
     /// The object, if it may be copied and the request's conditions on it hold.
     pub(super) fn open(&self, read: &impl Read, now: Timestamp) -> Result<ObjectRow, S3Error> {
-        open_bucket(read, &self.name.bucket, self.expected_owner)?;
+        require_bucket(read, &self.name.bucket, self.expected_owner)?;
         let row = open_object(read, &self.name.bucket, &self.name.key)?;
         let state = State {
             etag: &row.etag,

@@ -1,6 +1,6 @@
 //! The tags of objects: read, replace, remove.
 
-use super::buckets::open_bucket;
+use super::buckets::require_bucket;
 use super::draft::{TAGS_MAX, check_tag};
 use super::error::S3Error;
 use super::get::open_object;
@@ -19,7 +19,7 @@ pub(super) fn get_object_tagging(
     view: &View,
     input: GetObjectTaggingInput,
 ) -> Result<GetObjectTaggingOutput, S3Error> {
-    open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     check_version(input.version_id.as_deref())?;
     let row = open_object(view, &input.bucket, &input.key)?;
     let tag_set = row
@@ -39,7 +39,7 @@ pub(super) fn put_object_tagging(
     txn: &mut Txn,
     input: PutObjectTaggingInput,
 ) -> Result<PutObjectTaggingOutput, S3Error> {
-    open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     check_version(input.version_id.as_deref())?;
     let mut tags: Vec<(String, String)> = Vec::new();
     for tag in input.tagging.tag_set {
@@ -67,7 +67,7 @@ pub(super) fn delete_object_tagging(
     txn: &mut Txn,
     input: DeleteObjectTaggingInput,
 ) -> Result<DeleteObjectTaggingOutput, S3Error> {
-    open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     check_version(input.version_id.as_deref())?;
     set_tags(txn, &input.bucket, &input.key, Vec::new())?;
     Ok(DeleteObjectTaggingOutput::default())

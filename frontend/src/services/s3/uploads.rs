@@ -1,6 +1,6 @@
 //! Listings of uploads under way and of their parts.
 
-use super::buckets::{open_bucket, owner};
+use super::buckets::{open_bucket, owner, require_bucket};
 use super::checksums::set_checksum_value;
 use super::draft::refuse_customer_key;
 use super::error::S3Error;
@@ -23,7 +23,7 @@ pub(super) fn list_parts(
     input: ListPartsInput,
 ) -> Result<ListPartsOutput, S3Error> {
     refuse_customer_key!(input);
-    open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let upload = open_upload(view, &input.bucket, &input.key, &input.upload_id)?;
     let max = page_length(input.max_parts, "max-parts")?;
     let marker = input.part_number_marker.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What clients ask about versions, of buckets that keep none: every object is its own only version, `null`.
 
-use super::buckets::{open_bucket, owner};
+use super::buckets::{open_bucket, owner, require_bucket};
 use super::error::S3Error;
 use super::list::{Query, common_prefixes, encoding, objects, page_length};
 use super::names::check_version;
@@ -21,7 +21,7 @@ pub(super) fn get_bucket_versioning(
     view: &View,
     input: GetBucketVersioningInput,
 ) -> Result<GetBucketVersioningOutput, S3Error> {
-    open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     Ok(GetBucketVersioningOutput::default())
 }
 
