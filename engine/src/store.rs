@@ -128,7 +128,7 @@ pub struct Status {
     pub lacks_space: bool,
     /// Bytes of log on disk.
     pub log_bytes: u64,
-    /// Segment files.
+    /// Segment files, without the one that is prepared.
     pub segments: u64,
 }
 

@@ -92,6 +92,7 @@ struct Files {
     spare: Option<u64>,
     /// The highest sequence number that any file has.
     sequence_max: u64,
+    /// Those that were used, and their bytes.
     count: u64,
     bytes: u64,
 }
@@ -118,8 +119,6 @@ impl Files {
         let mut start = [0; BLOCK_BYTES + HEADER_BYTES];
         let count = read_full(&*file, &mut start, 0).map_err(Error::io("read", &path))?;
         let (block, records) = start[..count].split_at(count.min(BLOCK_BYTES));
-        self.count += 1;
-        self.bytes += bytes;
         self.sequence_max = self.sequence_max.max(sequence);
         let no_records = records.iter().all(|byte| *byte == 0);
         match segment::Header::decode(block) {
@@ -144,7 +143,10 @@ impl Files {
                     supported,
                 });
             }
-            Block::Blank if no_records => self.spare = Some(sequence),
+            Block::Blank if no_records => {
+                self.spare = Some(sequence);
+                return Ok(());
+            }
             Block::Invalid if no_records => {}
             Block::Blank | Block::Invalid => {
                 return Err(corrupt(
@@ -155,6 +157,8 @@ impl Files {
                 ));
             }
         }
+        self.count += 1;
+        self.bytes += bytes;
         Ok(())
     }
 
