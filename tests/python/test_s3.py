@@ -430,6 +430,28 @@ def test_an_archived_object_must_be_restored_first(s3, bucket):
     refused("InvalidObjectState", s3.copy_object, Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")
 
 
+def test_tags_are_kept_and_checked(s3, bucket, unique):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"body")
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}]
+    for put, get, delete, where in (
+        (s3.put_object_tagging, s3.get_object_tagging, s3.delete_object_tagging, {"Bucket": bucket, "Key": "k"}),
+        (s3.put_bucket_tagging, s3.get_bucket_tagging, s3.delete_bucket_tagging, {"Bucket": bucket}),
+    ):
+        put(**where, Tagging={"TagSet": tags[::-1]})
+        assert get(**where)["TagSet"] == tags
+        for key, value in (("a", ""), ("aws:x", ""), ("a,b", ""), ("c", "a,b"), ("k" * 129, "")):
+            refused("InvalidTag", put, **where, Tagging={"TagSet": [*tags, {"Key": key, "Value": value}]})
+        many = [{"Key": str(number), "Value": ""} for number in range(51)]
+        refused("BadRequest", put, **where, Tagging={"TagSet": many})
+        assert get(**where)["TagSet"] == tags
+        delete(**where)
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
+    refused("NoSuchTagSet", s3.get_bucket_tagging, Bucket=bucket)
+    tagged = unique()
+    s3.create_bucket(Bucket=tagged, CreateBucketConfiguration={"LocationConstraint": "eu-west-1", "Tags": tags})
+    assert s3.get_bucket_tagging(Bucket=tagged)["TagSet"] == tags
+
+
 def test_canned_acls_are_recorded(s3, bucket):
     def shown(answer):
         return [(grant["Grantee"].get("URI", "owner").rsplit("/")[-1], grant["Permission"]) for grant in answer["Grants"]]

@@ -4,6 +4,7 @@ use super::body;
 use super::error::{S3Error, refuse};
 use super::names::{canonical_id, is_bucket_name};
 use super::rows::{BUCKETS, BucketRow, OBJECTS, PARTS, UPLOADS, shown_time};
+use super::tagging::checked_of_bucket;
 use crate::call::Call;
 use cumulog_engine::{Read, Txn, View};
 use cumulog_model::s3::{
@@ -109,12 +110,7 @@ pub(super) fn create_bucket(
         created_ms: call.now.0,
         acl: canned_acl(input.acl)?,
         ownership: ownership(input.object_ownership)?,
-        tags: configuration
-            .tags
-            .unwrap_or_default()
-            .into_iter()
-            .map(|tag| (tag.key, tag.value))
-            .collect(),
+        tags: checked_of_bucket(configuration.tags.unwrap_or_default())?,
     };
     BUCKETS.put(txn, &key, &row);
     Ok(created(call, &input.bucket))

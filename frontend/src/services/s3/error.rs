@@ -107,6 +107,9 @@ pub(super) enum S3Error {
     NoSuchBucket {
         bucket: String,
     },
+    NoSuchTagSet {
+        bucket: String,
+    },
     NoSuchKey {
         key: String,
     },
@@ -209,7 +212,8 @@ impl From<S3Error> for Failure {
             | S3Error::InvalidBucketName { .. }
             | S3Error::InvalidLocation { .. }
             | S3Error::InvalidOwner { .. }
-            | S3Error::NoSuchBucket { .. } => bucket_failure(error),
+            | S3Error::NoSuchBucket { .. }
+            | S3Error::NoSuchTagSet { .. } => bucket_failure(error),
             S3Error::BadDigest { .. }
             | S3Error::BadContentMd5 { .. }
             | S3Error::ChecksumOfWhole { .. }
@@ -272,6 +276,9 @@ fn bucket_failure(error: S3Error) -> Failure {
             400,
             format!("The value of the expected bucket owner parameter must be an AWS Account ID... [{given}]"),
         ),
+        S3Error::NoSuchTagSet { bucket } => {
+            Failure::sender("NoSuchTagSet", 404, "The TagSet does not exist").with("BucketName", bucket)
+        }
         S3Error::NoSuchBucket { bucket } => {
             Failure::sender("NoSuchBucket", 404, "The specified bucket does not exist").with("BucketName", bucket)
         }

@@ -1,17 +1,62 @@
-//! The tags of objects: read, replace, remove.
+//! The tags of buckets and objects: read, replace, remove.
 
-use super::buckets::require_bucket;
+use super::buckets::{open_bucket, require_bucket};
 use super::draft::{TAGS_MAX, check_tag};
 use super::error::S3Error;
 use super::get::open_object;
 use super::names::check_version;
-use super::rows::OBJECTS;
+use super::rows::{BUCKETS, OBJECTS};
 use crate::call::Call;
 use cumulog_engine::{Txn, View};
 use cumulog_model::s3::{
-    DeleteObjectTaggingInput, DeleteObjectTaggingOutput, GetObjectTaggingInput,
-    GetObjectTaggingOutput, PutObjectTaggingInput, PutObjectTaggingOutput, Tag,
+    DeleteBucketTaggingInput, DeleteBucketTaggingOutput, DeleteObjectTaggingInput,
+    DeleteObjectTaggingOutput, GetBucketTaggingInput, GetBucketTaggingOutput,
+    GetObjectTaggingInput, GetObjectTaggingOutput, PutBucketTaggingInput, PutBucketTaggingOutput,
+    PutObjectTaggingInput, PutObjectTaggingOutput, Tag,
 };
+
+/// Most tags of a bucket.
+const BUCKET_TAGS_MAX: usize = 50;
+
+/// Tags as rows keep them, if each is well-formed and none comes twice.
+pub(super) fn checked(tags: Vec<Tag>) -> Result<Vec<(String, String)>, S3Error> {
+    let mut checked: Vec<(String, String)> = Vec::new();
+    for Tag { key, value } in tags {
+        check_tag(&key, &value)?;
+        if checked.iter().any(|(earlier, _)| *earlier == key) {
+            return Err(S3Error::InvalidTag {
+                message: "Cannot provide multiple Tags with the same key",
+                key,
+            });
+        }
+        checked.push((key, value));
+    }
+    checked.sort();
+    Ok(checked)
+}
+
+/// The tags of a bucket to be, or of one that is.
+pub(super) fn checked_of_bucket(tags: Vec<Tag>) -> Result<Vec<(String, String)>, S3Error> {
+    if let Some(tag) = tags.iter().find(|tag| tag.key.starts_with("aws:")) {
+        let message = "System tags cannot be added/updated by requester";
+        return Err(S3Error::InvalidTag {
+            message,
+            key: tag.key.clone(),
+        });
+    }
+    match checked(tags)? {
+        tags if tags.len() > BUCKET_TAGS_MAX => Err(S3Error::BadRequest(
+            "Bucket tag count cannot be greater than 50",
+        )),
+        tags => Ok(tags),
+    }
+}
+
+fn shown(tags: Vec<(String, String)>) -> Vec<Tag> {
+    tags.into_iter()
+        .map(|(key, value)| Tag { key, value })
+        .collect()
+}
 
 /// Reads an object's tags.
 pub(super) fn get_object_tagging(
@@ -22,13 +67,8 @@ pub(super) fn get_object_tagging(
     require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     check_version(input.version_id.as_deref())?;
     let row = open_object(view, &input.bucket, &input.key)?;
-    let tag_set = row
-        .tags
-        .into_iter()
-        .map(|(key, value)| Tag { key, value })
-        .collect();
     Ok(GetObjectTaggingOutput {
-        tag_set,
+        tag_set: shown(row.tags),
         ..Default::default()
     })
 }
@@ -41,22 +81,10 @@ pub(super) fn put_object_tagging(
 ) -> Result<PutObjectTaggingOutput, S3Error> {
     require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     check_version(input.version_id.as_deref())?;
-    let mut tags: Vec<(String, String)> = Vec::new();
-    for tag in input.tagging.tag_set {
-        check_tag(&tag.key, &tag.value)?;
-        if tags.iter().any(|(earlier, _)| *earlier == tag.key) {
-            let message = "Cannot provide multiple Tags with the same key";
-            return Err(S3Error::InvalidTag {
-                message,
-                key: tag.key,
-            });
-        }
-        tags.push((tag.key, tag.value));
-    }
+    let tags = checked(input.tagging.tag_set)?;
     if tags.len() > TAGS_MAX {
         return Err(S3Error::BadRequest("Object tags cannot be greater than 10"));
     }
-    tags.sort();
     set_tags(txn, &input.bucket, &input.key, tags)?;
     Ok(PutObjectTaggingOutput::default())
 }
@@ -83,4 +111,45 @@ fn set_tags(
     row.tags = tags;
     OBJECTS.put(txn, &(bucket.to_owned(), key.to_owned()), &row);
     Ok(())
+}
+
+/// Reads a bucket's tags; unlike an object, it must have some.
+pub(super) fn get_bucket_tagging(
+    _: &Call,
+    view: &View,
+    input: GetBucketTaggingInput,
+) -> Result<GetBucketTaggingOutput, S3Error> {
+    let row = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    match row.tags.is_empty() {
+        true => Err(S3Error::NoSuchTagSet {
+            bucket: input.bucket,
+        }),
+        false => Ok(GetBucketTaggingOutput {
+            tag_set: shown(row.tags),
+        }),
+    }
+}
+
+/// Replaces a bucket's tags.
+pub(super) fn put_bucket_tagging(
+    _: &Call,
+    txn: &mut Txn,
+    input: PutBucketTaggingInput,
+) -> Result<PutBucketTaggingOutput, S3Error> {
+    let mut row = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    row.tags = checked_of_bucket(input.tagging.tag_set)?;
+    BUCKETS.put(txn, &(input.bucket,), &row);
+    Ok(PutBucketTaggingOutput::default())
+}
+
+/// Removes a bucket's tags.
+pub(super) fn delete_bucket_tagging(
+    _: &Call,
+    txn: &mut Txn,
+    input: DeleteBucketTaggingInput,
+) -> Result<DeleteBucketTaggingOutput, S3Error> {
+    let mut row = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    row.tags = Vec::new();
+    BUCKETS.put(txn, &(input.bucket,), &row);
+    Ok(DeleteBucketTaggingOutput::default())
 }
