@@ -267,7 +267,8 @@ impl Shared {
             });
         } else if was_published {
             // Nothing of it goes to the log, and nothing before it is on the way there.
-            *self.published.write() = Arc::new(queue.head.clone());
+            let new = Arc::new(queue.head.clone());
+            let _before = mem::replace(&mut *self.published.write(), new);
             queue.keep_effects(done.effects.bytes);
             drop(queue);
             run(done.callbacks);
@@ -315,7 +316,8 @@ impl Shared {
     /// The log has the batch: readers see it, then those who wait are told, in order.
     pub(crate) fn publish(&self, mut work: Work, log: LogStatus) {
         let mut queue = self.queue.lock();
-        *self.published.write() = work.root;
+        // Dropped at the very end: it may be the last to hold much of what was deleted.
+        let _before = mem::replace(&mut *self.published.write(), work.root);
         queue.log = log;
         let late = queue
             .in_flight
