@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 
 use cumulog_engine::disk::{Crash, Faults, Loss, Simulated};
-use cumulog_engine::{Durability, Error, Read, Space, Store, Table};
+use cumulog_engine::{Durability, Error, Options, Read, Space, Store, Table};
 
 use crate::life::{DIRECTORY, describe, options};
 
@@ -82,14 +82,23 @@ fn check_found(read: &impl Read, run: &[(u64, u64)], place: &str) {
     );
 }
 
-/// With a real log thread.
-fn open(disk: &Simulated, durability: Durability) -> Result<Store, Error> {
-    let (store, _) = Store::open(
-        Arc::new(disk.clone()),
-        Path::new(DIRECTORY),
-        options(durability),
-    )?;
+/// With a real log thread; without a seed it gets help from others, and from the clients.
+fn open(disk: &Simulated, durability: Durability, seed: Option<u64>) -> Result<Store, Error> {
+    let options = Options {
+        seed,
+        ..options(durability)
+    };
+    let (store, _) = Store::open(Arc::new(disk.clone()), Path::new(DIRECTORY), options)?;
     Ok(store)
+}
+
+/// What may be found: at `process`, loss of power takes what was only acknowledged.
+fn promised(mut run: Vec<(u64, u64)>, durability: Durability, crash: Crash) -> Vec<(u64, u64)> {
+    if durability == Durability::Process && matches!(crash, Crash::Power(_)) {
+        run.iter_mut()
+            .for_each(|(acknowledged, _)| *acknowledged = 0);
+    }
+    run
 }
 
 fn check(durability: Durability, crash: impl Fn(u64) -> Crash) {
@@ -99,18 +108,18 @@ fn check(durability: Durability, crash: impl Fn(u64) -> Crash) {
             crash_at: Some(seed * 2),
             ..Faults::default()
         });
-        let run = open(&disk, durability)
+        let run = open(&disk, durability, (seed % 3 == 0).then_some(seed))
             .map_or_else(|_| vec![(0, 0); CLIENTS as usize], |store| run(&store));
-        let crash = crash(seed);
-        let place = format!("seed {seed}, {crash:?}, {:?}", disk.trace().last());
-        let found = disk.restart(crash, Faults::default());
-        let store = open(&found, durability)
-            .unwrap_or_else(|error| panic!("{place}: {}", describe(&error)));
-        check_found(&store.view(), &run, &place);
         acknowledged += run
             .iter()
             .map(|(acknowledged, _)| acknowledged)
             .sum::<u64>();
+        let crash = crash(seed);
+        let place = format!("seed {seed}, {crash:?}, {:?}", disk.trace().last());
+        let found = disk.restart(crash, Faults::default());
+        let store = open(&found, durability, None)
+            .unwrap_or_else(|error| panic!("{place}: {}", describe(&error)));
+        check_found(&store.view(), &promised(run, durability, crash), &place);
     }
     assert!(
         acknowledged > SEEDS * COMMITS,
@@ -134,4 +143,9 @@ fn clients_that_share_a_write_lose_nothing_to_a_kill() {
     check(Durability::Process, |seed| {
         Crash::Process((seed * 37) as u8)
     });
+}
+
+#[test]
+fn power_loss_leaves_a_prefix_of_what_clients_shared() {
+    check(Durability::Process, |seed| Crash::Power(Loss::Torn(seed)));
 }
