@@ -188,6 +188,71 @@ def test_a_protected_table_is_not_deleted(dynamodb, unique):
     assert (code, "protected against deletion" in message) == ("ValidationException", True)
 
 
+def test_indexes_come_and_go(dynamodb, table):
+    for i in range(5):
+        dynamodb.put_item(TableName=table, Item=wired(id=f"i{i}", g="x" if i % 2 else i))
+    create = index("late", schema("g", "id"), "KEYS_ONLY")
+    changed = dynamodb.update_table(
+        TableName=table,
+        AttributeDefinitions=definitions(g="S", id="S"),
+        GlobalSecondaryIndexUpdates=[{"Create": create}],
+    )["TableDescription"]
+    assert (changed["TableStatus"], changed["GlobalSecondaryIndexes"][0]["IndexStatus"]) == ("UPDATING", "CREATING")
+    late = dynamodb.describe_table(TableName=table)["Table"]["GlobalSecondaryIndexes"][0]
+    assert (late["IndexStatus"], late["ItemCount"]) == ("ACTIVE", 2)
+
+    def members():
+        return sorted(native(item)["id"] for item in dynamodb.scan(TableName=table, IndexName="late")["Items"])
+
+    assert members() == ["i1", "i3"]
+    # What was unfit for the index before there was one can still be changed otherwise, and made fit.
+    set_ = lambda name, value: dynamodb.update_item(
+        TableName=table,
+        Key=wired(id="i0"),
+        UpdateExpression=f"SET {name} = :v",
+        ExpressionAttributeValues={":v": wire(value)},
+    )
+    set_("v", 1)
+    assert members() == ["i1", "i3"]
+    set_("g", "x")
+    assert members() == ["i0", "i1", "i3"]
+    delete = {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "late"}}]}
+    described = dynamodb.update_table(TableName=table, **delete)["TableDescription"]
+    assert "GlobalSecondaryIndexes" not in described and described["AttributeDefinitions"] == definitions(id="S")
+    assert refused(dynamodb.scan, TableName=table, IndexName="late")[0] == "ValidationException"
+    assert refused(dynamodb.update_table, TableName=table, **delete)[0] == "ResourceNotFoundException"
+
+
+def test_billing_and_settings_change(dynamodb, table):
+    units = {"ReadCapacityUnits": 3, "WriteCapacityUnits": 4}
+    dynamodb.update_table(TableName=table, BillingMode="PROVISIONED", ProvisionedThroughput=units)
+    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=True)
+    got = dynamodb.describe_table(TableName=table)["Table"]
+    assert got["ProvisionedThroughput"] == units | {"NumberOfDecreasesToday": 0}
+    assert (got["TableStatus"], got["DeletionProtectionEnabled"]) == ("ACTIVE", True)
+    assert refused(dynamodb.delete_table, TableName=table)[0] == "ValidationException"
+    code, message = refused(dynamodb.update_table, TableName=table, ProvisionedThroughput=units)
+    assert (code, "will not change" in message) == ("ValidationException", True)
+    dynamodb.update_table(TableName=table, BillingMode="PAY_PER_REQUEST", DeletionProtectionEnabled=False)
+    got = dynamodb.describe_table(TableName=table)["Table"]
+    assert got["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    dynamodb.delete_table(TableName=table)
+
+
+def test_tables_have_tags(dynamodb, table):
+    arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
+    tags = lambda: {t["Key"]: t["Value"] for t in dynamodb.list_tags_of_resource(ResourceArn=arn)["Tags"]}
+    assert tags() == {}
+    dynamodb.tag_resource(ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
+    dynamodb.tag_resource(ResourceArn=arn, Tags=[{"Key": "a", "Value": "2"}])
+    assert tags() == {"a": "2", "b": ""}
+    dynamodb.untag_resource(ResourceArn=arn, TagKeys=["b", "none"])
+    assert tags() == {"a": "2"}
+    gone = f"{arn}-none"
+    message = f"Requested resource not found: ResourcArn: {gone} not found"
+    assert refused(dynamodb.list_tags_of_resource, ResourceArn=gone) == ("ResourceNotFoundException", message)
+
+
 INVALID = "One or more parameter values were invalid: "
 
 

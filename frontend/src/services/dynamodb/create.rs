@@ -14,7 +14,7 @@ use super::schema::check_table_name;
 use crate::call::Call;
 
 const LOCAL_INDEXES_MAX: usize = 5;
-const GLOBAL_INDEXES_MAX: usize = 20;
+pub(super) const GLOBAL_INDEXES_MAX: usize = 20;
 const PROJECTED_ATTRIBUTES_MAX: usize = 100;
 const TAGS_MAX: usize = 50;
 const UNITS_MAX: i64 = 1_000_000_000_000;
@@ -74,6 +74,7 @@ pub(crate) fn table_row(call: &Call, input: CreateTableInput) -> Result<TableRow
         deletion_protection: input.deletion_protection_enabled.unwrap_or(false),
         tags: tag_rows(input.tags.as_deref().unwrap_or_default())?,
         resource_policy: input.resource_policy,
+        next_index: 0,
     })
 }
 
@@ -202,12 +203,14 @@ fn table_throughput(
     Ok(row)
 }
 
-fn set_warm(row: &mut ThroughputRow, warm: Option<&model::WarmThroughput>) {
+pub(super) fn set_warm(row: &mut ThroughputRow, warm: Option<&model::WarmThroughput>) {
     row.warm_read = warm.and_then(|warm| warm.read_units_per_second);
     row.warm_write = warm.and_then(|warm| warm.write_units_per_second);
 }
 
-fn provisioned(throughput: &ProvisionedThroughput) -> Result<ThroughputRow, ValidationError> {
+pub(super) fn provisioned(
+    throughput: &ProvisionedThroughput,
+) -> Result<ThroughputRow, ValidationError> {
     let (read_units, write_units) = (
         throughput.read_capacity_units,
         throughput.write_capacity_units,
@@ -276,7 +279,10 @@ fn check_defined(keys: &[KeySchemaElement], names: &[&str]) -> Result<(), Valida
 }
 
 /// The keys of a global index: one to four partition attributes, then up to four sort attributes.
-fn check_global_keys(keys: &[KeySchemaElement], names: &[&str]) -> Result<(), ValidationError> {
+pub(super) fn check_global_keys(
+    keys: &[KeySchemaElement],
+    names: &[&str],
+) -> Result<(), ValidationError> {
     if keys.len() <= 2
         && keys
             .iter()
@@ -322,7 +328,7 @@ fn check_global_keys(keys: &[KeySchemaElement], names: &[&str]) -> Result<(), Va
     Ok(())
 }
 
-fn key_rows(keys: &[KeySchemaElement]) -> Vec<KeyRow> {
+pub(super) fn key_rows(keys: &[KeySchemaElement]) -> Vec<KeyRow> {
     let role = |key_type: &KeyType| {
         if *key_type == KeyType::Hash {
             KeyRole::Hash
@@ -346,7 +352,7 @@ fn first_repeated<T: PartialEq>(list: &[T]) -> Option<&T> {
 }
 
 /// No attribute has two types.
-fn check_definitions(names: &[&str]) -> Result<(), ValidationError> {
+pub(super) fn check_definitions(names: &[&str]) -> Result<(), ValidationError> {
     match first_repeated(names) {
         Some(name) => Err(ValidationError::invalid(format!(
             "Duplicate AttributeName in AttributeDefinitions: {name}"
@@ -355,7 +361,7 @@ fn check_definitions(names: &[&str]) -> Result<(), ValidationError> {
     }
 }
 
-fn attribute_rows(
+pub(super) fn attribute_rows(
     definitions: &[model::AttributeDefinition],
 ) -> Result<Vec<AttributeRow>, ValidationError> {
     let mut rows: Vec<AttributeRow> = Vec::with_capacity(definitions.len());
@@ -539,7 +545,9 @@ impl Indexes<'_> {
     }
 }
 
-fn check_projection(projection: &model::Projection) -> Result<ProjectionRow, ValidationError> {
+pub(super) fn check_projection(
+    projection: &model::Projection,
+) -> Result<ProjectionRow, ValidationError> {
     let Some(kind) = &projection.projection_type else {
         return Err(ValidationError::invalid("Unknown ProjectionType: null"));
     };
@@ -562,7 +570,7 @@ fn check_projection(projection: &model::Projection) -> Result<ProjectionRow, Val
     }
 }
 
-fn index_throughput(
+pub(super) fn index_throughput(
     index: &model::GlobalSecondaryIndex,
     on_demand: bool,
 ) -> Result<ThroughputRow, ValidationError> {
@@ -591,7 +599,7 @@ fn index_throughput(
     Ok(row)
 }
 
-fn stream_row(
+pub(super) fn stream_row(
     call: &Call,
     specification: Option<&model::StreamSpecification>,
 ) -> Result<Option<StreamRow>, ValidationError> {
@@ -623,7 +631,7 @@ fn stream_label(call: &Call) -> String {
         .unwrap_or_else(|_| call.now.0.to_string())
 }
 
-fn encryption_row(
+pub(super) fn encryption_row(
     call: &Call,
     specification: Option<&model::SSESpecification>,
 ) -> Result<Option<EncryptionRow>, ValidationError> {
@@ -654,24 +662,38 @@ fn encryption_row(
     Ok(Some(EncryptionRow { kms_key }))
 }
 
-fn tag_rows(tags: &[model::Tag]) -> Result<Vec<(String, String)>, ValidationError> {
+/// Tags as they are stored, if a table may have them.
+pub(super) fn tag_rows(tags: &[model::Tag]) -> Result<Vec<(String, String)>, ValidationError> {
     if tags.len() > TAGS_MAX {
         return Err(ValidationError::invalid(format!(
             "Too many tags: at most {TAGS_MAX} are allowed"
         )));
     }
-    let repeated = tags
-        .iter()
-        .enumerate()
-        .find(|(index, tag)| tags[..*index].iter().any(|other| other.key == tag.key));
-    match repeated {
-        Some((_, tag)) => Err(ValidationError::invalid(format!(
-            "Duplicate tag key: {}",
-            tag.key
-        ))),
-        None => Ok(tags
-            .iter()
-            .map(|tag| (tag.key.clone(), tag.value.clone()))
-            .collect()),
+    let keys: Vec<&str> = tags.iter().map(|tag| tag.key.as_str()).collect();
+    if let Some(key) = first_repeated(&keys) {
+        return Err(ValidationError::invalid(format!(
+            "Duplicate tag key: {key}"
+        )));
     }
+    if keys.iter().any(|key| key.starts_with("aws:")) {
+        return Err(ValidationError::invalid(
+            "aws: prefixed tag key names are not allowed for external use",
+        ));
+    }
+    let allowed = |letter: char| {
+        letter.is_alphanumeric() || letter.is_whitespace() || "_.:/=+-@".contains(letter)
+    };
+    if let Some(tag) = tags
+        .iter()
+        .find(|tag| !tag.key.chars().chain(tag.value.chars()).all(allowed))
+    {
+        return Err(ValidationError::invalid(format!(
+            "Tag keys and values may hold letters, digits, spaces and _ . : / = + - @ only: {}={}",
+            tag.key, tag.value
+        )));
+    }
+    Ok(tags
+        .iter()
+        .map(|tag| (tag.key.clone(), tag.value.clone()))
+        .collect())
 }

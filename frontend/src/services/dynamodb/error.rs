@@ -45,6 +45,9 @@ pub(crate) enum Error {
     #[error("Requested resource not found: Table: {0} not found")]
     NoSuchTableNamed(String),
 
+    #[error("Requested resource not found: ResourcArn: {0} not found")]
+    NoSuchArn(String),
+
     #[error("{0}")]
     InUse(String),
 
@@ -81,7 +84,9 @@ impl From<Error> for Failure {
         let message = error.to_string();
         let code = match error {
             Error::Validation(_) => "ValidationException",
-            Error::NoSuchTable | Error::NoSuchTableNamed(_) => "ResourceNotFoundException",
+            Error::NoSuchTable | Error::NoSuchTableNamed(_) | Error::NoSuchArn(_) => {
+                "ResourceNotFoundException"
+            }
             Error::InUse(_) => "ResourceInUseException",
             Error::LimitExceeded(_) => "LimitExceededException",
             Error::IdempotentMismatch => "IdempotentParameterMismatchException",

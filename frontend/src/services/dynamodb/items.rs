@@ -275,8 +275,9 @@ impl<'a> Change<'a> {
         if let Some(update) = &self.update {
             update.apply(&mut after, before.is_some())?;
             value::check_depth(&after)?;
-            table.check_index_key_types(&after)?;
-            table.check_index_keys(&after)?;
+            let changed = |name: &str| update.paths().any(|path| path.head() == name);
+            table.check_index_key_types(&after, changed)?;
+            table.check_index_keys(&after, changed)?;
         }
         let new = NewItem::new_within(&after, ITEM_BYTES_MAX).ok_or_else(|| {
             ValidationError::new("Item size to update has exceeded the maximum allowed size")

@@ -22,7 +22,9 @@ mod scan;
 mod schema;
 mod size;
 mod tables;
+mod tags;
 mod transact;
+mod update_table;
 mod validate;
 mod value;
 mod write;
@@ -42,6 +44,10 @@ pub(crate) fn service() -> Service {
         .read::<model::DescribeTable, _>(tables::describe_table)
         .read::<model::ListTables, _>(tables::list_tables)
         .write::<model::DeleteTable, _>(tables::delete_table)
+        .write::<model::UpdateTable, _>(update_table::update_table)
+        .write::<model::TagResource, _>(tags::tag_resource)
+        .write::<model::UntagResource, _>(tags::untag_resource)
+        .read::<model::ListTagsOfResource, _>(tags::list_tags)
         .read::<model::DescribeLimits, _>(tables::describe_limits)
         .read::<model::DescribeEndpoints, _>(tables::describe_endpoints)
         .future::<model::PutItem, _, _>(items::put_item)

@@ -59,6 +59,9 @@ pub(crate) struct TableRow {
     pub(crate) deletion_protection: bool,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) resource_policy: Option<String>,
+    /// No index that is made later gets a lower number; 0 in rows from before indexes could be.
+    #[serde(default)]
+    pub(crate) next_index: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +118,9 @@ pub(crate) struct ThroughputRow {
     pub(crate) on_demand_write_max: Option<i64>,
     pub(crate) warm_read: Option<i64>,
     pub(crate) warm_write: Option<i64>,
+    /// When it became on demand, if not with its table.
+    #[serde(default)]
+    pub(crate) on_demand_since_ms: Option<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

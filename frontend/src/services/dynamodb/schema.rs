@@ -343,12 +343,20 @@ impl Table {
             }
             self.check_key_size(attribute, value)?;
         }
-        self.check_index_keys(item)
+        self.check_index_keys(item, |_| true)
     }
 
     /// An update may find out only from the item that it gives an index a key of the wrong type.
-    pub(crate) fn check_index_key_types(&self, item: &Item) -> Result<(), ValidationError> {
-        let mut keys = self.indexes.iter().flat_map(Index::keys);
+    pub(crate) fn check_index_key_types(
+        &self,
+        item: &Item,
+        changed: impl Fn(&str) -> bool,
+    ) -> Result<(), ValidationError> {
+        let mut keys = self
+            .indexes
+            .iter()
+            .flat_map(Index::keys)
+            .filter(|(key, _)| changed(&key.name));
         let misfit = keys.any(|(key, _)| {
             item.get(&key.name)
                 .is_some_and(|value| !key.kind.fits(value))
@@ -362,9 +370,13 @@ impl Table {
     }
 
     /// An item need not have the keys of an index, but what it has must be fit to be one.
-    pub(crate) fn check_index_keys(&self, item: &Item) -> Result<(), ValidationError> {
+    pub(crate) fn check_index_keys(
+        &self,
+        item: &Item,
+        changed: impl Fn(&str) -> bool,
+    ) -> Result<(), ValidationError> {
         for index in &self.indexes {
-            for (attribute, is_hash) in index.keys() {
+            for (attribute, is_hash) in index.keys().filter(|(key, _)| changed(&key.name)) {
                 let Some(value) = item.get(&attribute.name) else {
                     continue;
                 };
@@ -409,12 +421,15 @@ impl Index {
         self.keys().any(|(key, _)| key.name == name)
     }
 
-    /// The key of `item`'s entry; `None` if it lacks an attribute of the index's key, and so has none.
+    /// The key of `item`'s entry; `None` if it has none, because it lacks an attribute of the index's key, or had one that
+    /// is unfit before there was the index.
     pub(crate) fn entry_key(&self, table: &Table, item: &Item) -> Option<Vec<u8>> {
-        if !self.keys().all(|(key, _)| item.contains_key(&key.name)) {
-            return None;
-        }
-        Some(self.start_key(table, item))
+        let fits = |(key, is_hash): (&KeyAttribute, bool)| {
+            item.get(&key.name).is_some_and(|value| {
+                key.kind.fits(value) && !is_empty(value) && check_size(value, is_hash).is_ok()
+            })
+        };
+        self.keys().all(fits).then(|| self.start_key(table, item))
     }
 
     /// The place of the entry with these keys, which are all there.

@@ -94,7 +94,7 @@ pub(crate) fn describe_table(
     })
 }
 
-fn named(
+pub(super) fn named(
     call: &Call,
     read: &impl Read,
     address: &Address<'_>,
@@ -210,14 +210,14 @@ pub(crate) fn describe_endpoints(
 }
 
 /// A table as answers describe it.
-struct Describe<'t> {
-    table: &'t Table,
-    stats: StatsRow,
-    status: TableStatus,
+pub(super) struct Describe<'t> {
+    pub(super) table: &'t Table,
+    pub(super) stats: StatsRow,
+    pub(super) status: TableStatus,
 }
 
 impl Describe<'_> {
-    fn table(&self) -> TableDescription {
+    pub(super) fn table(&self) -> TableDescription {
         let row = &self.table.row;
         let global: Vec<_> = row
             .global_indexes
@@ -296,8 +296,9 @@ impl Describe<'_> {
         let row = &self.table.row;
         row.throughput.on_demand.then(|| model::BillingModeSummary {
             billing_mode: Some(BillingMode::PayPerRequest),
-            last_update_to_pay_per_request_date_time: (!self.is_new())
-                .then_some(Timestamp(row.created_ms)),
+            last_update_to_pay_per_request_date_time: (!self.is_new()).then_some(Timestamp(
+                row.throughput.on_demand_since_ms.unwrap_or(row.created_ms),
+            )),
         })
     }
 

@@ -15,7 +15,12 @@ const DIALECT: Dialect = Dialect {
 };
 
 /// Inputs of operations on tables, which word the lack of a name in their own way.
-const TABLE_INPUTS: [&str; 3] = ["CreateTableInput", "DescribeTableInput", "DeleteTableInput"];
+const TABLE_INPUTS: [&str; 4] = [
+    "UpdateTableInput",
+    "CreateTableInput",
+    "DescribeTableInput",
+    "DeleteTableInput",
+];
 
 /// An input, its expressions, and the legacy parameters that do not go with them.
 type Rule = (
