@@ -550,4 +550,32 @@ mod tests {
         assert_eq!(chunk_count(&store), 2);
         assert_eq!(read(&store, &pieces), content);
     }
+
+    /// Data directories live longer than programs: whoever changes a row must see that old ones are still read.
+    #[test]
+    fn rows_are_on_disk_as_they_always_were() {
+        const PIECES: Table<(), Vec<Piece>> = Table::new(Space::new(0x01ff, "s3/test"));
+        let store = Store::ephemeral(Options::default());
+        let pieces = stored(&store, &content(3), 3);
+        commit(&store, |txn| {
+            PIECES.put(txn, &(), &pieces);
+            Ok(())
+        });
+        let raw = |space: Space| {
+            let view = store.view();
+            let mut rows = view.range(space, Bound::Unbounded, Bound::Unbounded);
+            let (key, value) = rows.next().expect("there is one");
+            format!("{key:02x?}:{value:02x?}")
+        };
+        assert_eq!(
+            raw(BODIES.space()),
+            "[00, 00, 00, 00, 00, 00, 00, 07]:[93, 03, 01, ce, 00, 04, 00, 00]"
+        );
+        assert_eq!(
+            raw(CHUNKS),
+            "[00, 00, 00, 00, 00, 00, 00, 07, 00, 00, 00, 00]:[00, 01, 02]"
+        );
+        assert_eq!(raw(LAST_ID.space()), "[]:[07]");
+        assert_eq!(raw(PIECES.space()), "[]:[91, 93, 07, 00, 03]");
+    }
 }

@@ -146,4 +146,16 @@ mod tests {
             assert_eq!(select_exactly(header, 10).ok(), expected, "{header}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_selected_is_there(header in "(bytes=)?[0-9,-]{0,45}", bytes in 0..200u64) {
+            if let Ok(Some(selected)) = select(Some(&header), bytes) {
+                assert!(selected.start < selected.end && selected.end <= bytes);
+            }
+            if let Ok(selected) = select_exactly(&header, bytes) {
+                assert!(selected.start < selected.end && selected.end <= bytes);
+            }
+        }
+    }
 }

@@ -182,3 +182,108 @@ pub(super) fn quoted(etag: &str) -> String {
 pub(super) fn shown_time(ms: i64) -> Timestamp {
     Timestamp::from_seconds(Timestamp(ms).seconds())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cumulog_engine::{Key, Options, Read, Row, Store};
+
+    /// What a row is on disk, in hexadecimal: key, colon, value.
+    fn stored<K: Key, V: Row>(table: Table<K, V>, key: K, row: V) -> String {
+        let store = Store::ephemeral(Options::default());
+        let put = store.commit(|txn| {
+            table.put(txn, &key, &row);
+            Ok::<_, ()>(())
+        });
+        put.wait()
+            .expect("memory does not fail")
+            .expect("it is put");
+        let view = store.view();
+        let hex = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
+        let mut encoded = Vec::new();
+        key.encode(&mut encoded);
+        let value = view.get(table.space(), &encoded).expect("it was put");
+        format!("{}:{}", hex(&encoded), hex(value))
+    }
+
+    /// Data directories live longer than programs: whoever changes a row must see that old ones are still read.
+    #[test]
+    fn rows_are_on_disk_as_they_always_were() {
+        let metadata = Metadata {
+            content_type: Some("a/b".into()),
+            user: vec![("m".into(), "1".into())],
+            ..Default::default()
+        };
+        let object = ObjectRow {
+            modified_ms: 1,
+            bytes: 2,
+            etag: "e".into(),
+            body: Vec::new(),
+            metadata: metadata.clone(),
+            traits: Traits {
+                storage_class: "GLACIER".into(),
+                ..Default::default()
+            },
+            tags: vec![("t".into(), "v".into())],
+            checksum: Some(ChecksumRow {
+                algorithm: "CRC32".into(),
+                value: "c".into(),
+                composite: true,
+            }),
+            parts: vec![ObjectPart {
+                number: 1,
+                bytes: 2,
+                checksum: None,
+            }],
+            upload: "u".into(),
+        };
+        let bucket = BucketRow {
+            account: "1".into(),
+            region: "r".into(),
+            location: "l".into(),
+            created_ms: 3,
+            acl: "a".into(),
+            ownership: "o".into(),
+            tags: Vec::new(),
+        };
+        let upload = UploadRow {
+            initiated_ms: 4,
+            account: "1".into(),
+            metadata,
+            traits: Traits::default(),
+            tags: Vec::new(),
+            algorithm: "CRC32".into(),
+            composite: false,
+            overtaken: true,
+        };
+        let part = PartRow {
+            modified_ms: 5,
+            bytes: 6,
+            etag: "e".into(),
+            body: Vec::new(),
+            checksum: None,
+        };
+        let key = |text: &str| text.to_owned();
+        assert_eq!(
+            stored(BUCKETS, (key("b"),), bucket),
+            "620001:97a131a172a16c03a161a16f90"
+        );
+        assert_eq!(
+            stored(OBJECTS, (key("b"), key("k")), object),
+            "6200016b0001:9a0102a1659097a3612f62c0c0c0c0c09192a16da13193a7474c4143494552c0a09192a174a17693a54352433332a163c391930102c0a175"
+        );
+        assert_eq!(
+            stored(UPLOADS, (key("b"), key("k"), key("u")), upload),
+            "6200016b0001750001:9804a13197a3612f62c0c0c0c0c09192a16da13193a0c0a090a54352433332c2c3"
+        );
+        assert_eq!(
+            stored(PARTS, (key("u"), 7), part),
+            "75000100000007:950506a16590c0"
+        );
+    }
+}

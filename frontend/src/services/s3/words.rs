@@ -165,6 +165,22 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read(text in "(\\PC|[a-z \u{0}-\u{1f}é—]){0,80}") {
+            // Text that is an encoded word already stays one, in AWS too.
+            if !text.contains("=?") {
+                assert_eq!(decoded(&encoded(&text)), text);
+                assert!(encoded(&text).chars().all(is_plain));
+            }
+        }
+
+        #[test]
+        fn no_value_is_too_strange_to_read(value in "(=\\?|\\?=|[UTF8BQ?=_ \u{80}-\u{ff}-]){0,40}") {
+            decoded(&value);
+        }
+    }
+
     #[test]
     fn long_values_become_many_words() {
         let text = "é".repeat(500);
