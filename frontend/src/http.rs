@@ -16,6 +16,8 @@ use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 
+use crate::presigned;
+
 /// A request but for its body.
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -29,7 +31,8 @@ pub(crate) struct Request {
 impl Request {
     /// Takes a request apart.
     pub(crate) fn split(request: hyper::Request<Incoming>) -> (Self, Arriving) {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        presigned::add_hoisted(&mut parts.headers, parts.uri.query());
         let body = Arriving::new(body, &parts.headers);
         let request = Self {
             method: parts.method,

@@ -20,6 +20,7 @@ mod http;
 mod ids;
 mod init;
 mod log;
+mod presigned;
 mod protocol;
 mod route;
 mod server;

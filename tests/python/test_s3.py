@@ -985,6 +985,17 @@ def test_a_conditional_completion_sees_what_came_between(s3, bucket):
     upload(s3, bucket, [b"part"], complete={"IfNoneMatch": "*"})
 
 
+def test_a_presigned_url_carries_headers_in_its_query(s3, bucket):
+    """As the JavaScript SDK makes them; boto3 signs headers that the user has to send."""
+    import urllib.request
+
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "k"})
+    url += "&x-amz-meta-color=light%20blue&x-amz-storage-class=STANDARD_IA&x-amz-tagging=a%3D1"
+    urllib.request.urlopen(urllib.request.Request(url, data=b"body", method="PUT")).close()
+    head = s3.head_object(Bucket=bucket, Key="k")
+    assert (head["Metadata"], head["StorageClass"], head["TagCount"]) == ({"color": "light blue"}, "STANDARD_IA", 1)
+
+
 # The high-level interfaces.
 
 
