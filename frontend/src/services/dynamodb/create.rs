@@ -5,12 +5,12 @@ use model::{
     BillingMode, CreateTableInput, KeySchemaElement, KeyType, ProjectionType, ProvisionedThroughput,
 };
 
+use super::address::check_table_name;
 use super::error::ValidationError;
 use super::rows::{
     AttributeRow, EncryptionRow, IndexDefinitionRow, KeyKind, KeyRole, KeyRow, ProjectionRow,
     StreamRow, TableRow, ThroughputRow,
 };
-use super::schema::check_table_name;
 use crate::call::Call;
 
 const LOCAL_INDEXES_MAX: usize = 5;
@@ -599,6 +599,8 @@ pub(super) fn index_throughput(
     Ok(row)
 }
 
+/// What a table says of its stream. It is recorded; reading a stream is refused by name as long as there is no
+/// dynamodbstreams service.
 pub(super) fn stream_row(
     call: &Call,
     specification: Option<&model::StreamSpecification>,

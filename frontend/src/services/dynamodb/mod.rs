@@ -6,6 +6,7 @@
 //!
 //! Every read is consistent, global indexes included: what AWS calls eventual is always soon enough here.
 
+mod address;
 mod batch;
 mod capacity;
 mod create;

@@ -478,6 +478,22 @@ mod tests {
         assert_eq!(Number::of(&"9".repeat(38)).size(), 20);
     }
 
+    /// 38 digits that end in the middle of a pair: ten times as much would not fit 128 bits.
+    #[test]
+    fn the_longest_numbers_have_keys() {
+        for digits in ["34030000000000000000000000000000000001", &"9".repeat(38)] {
+            let (head, tail) = digits.split_at(20);
+            let numbers = [
+                format!("-{digits}"),
+                format!("{head}.{tail}"),
+                digits.to_owned(),
+                format!("{digits}0"),
+            ];
+            let keys = numbers.map(|number| encoded(Number::of(&number)));
+            assert!(keys.is_sorted(), "{digits}: {keys:?}");
+        }
+    }
+
     prop_compose! {
         fn number()(negative in any::<bool>(), digits in "[1-9][0-9]{0,37}", exponent in -130_i64..=125) -> Number {
             let sign = if negative { "-" } else { "" };

@@ -457,6 +457,9 @@ fn check_test(attribute: &KeyAttribute, test: &KeyTest<'_>) -> Result<(), Valida
             "Condition parameter type does not match schema type",
         ));
     }
+    if let KeyTest::Compare(Comparator::Equal, value) = test {
+        attribute.check_not_empty(value, "are not valid.")?;
+    }
     Ok(())
 }
 

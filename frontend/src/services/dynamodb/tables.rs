@@ -16,6 +16,7 @@ use model::{
     ListTablesOutput, ProjectionType, TableDescription, TableStatus,
 };
 
+use super::address::{Address, check_table_name};
 use super::create;
 use super::error::{Error, ValidationError};
 use super::key;
@@ -23,7 +24,7 @@ use super::rows::{
     CountRow, INDEX, ITEMS, IndexDefinitionRow, KeyKind, KeyRole, KeyRow, ProjectionRow, SEQUENCE,
     STATS, StatsRow, TABLES, TableRow, ThroughputRow,
 };
-use super::schema::{Address, Table, check_table_name};
+use super::schema::Table;
 use crate::call::Call;
 
 const TABLES_MAX: usize = 2500;

@@ -6,10 +6,10 @@ use cumulog_model::dynamodb::{
     UntagResourceInput, UntagResourceOutput,
 };
 
+use super::address::Address;
 use super::create::tag_rows;
 use super::error::{Error, ValidationError};
 use super::rows::{TABLES, TableRow};
-use super::schema::Address;
 use crate::call::Call;
 
 /// Adds tags to a table, or gives them new values.

@@ -13,6 +13,7 @@ use model::{
 };
 use serde_bytes::ByteBuf;
 
+use super::address::Address;
 use super::create::{
     GLOBAL_INDEXES_MAX, attribute_rows, check_definitions, check_global_keys, check_projection,
     encryption_row, index_throughput, key_rows, provisioned, set_warm, stream_row,
@@ -23,7 +24,7 @@ use super::rows::{
     AttributeRow, CountRow, INDEX, ITEMS, IndexDefinitionRow, IndexRow, ItemRow, STATS, TABLES,
     TableRow, ThroughputRow,
 };
-use super::schema::{Address, Index, Table};
+use super::schema::{Index, Table};
 use super::tables::{Describe, named};
 use crate::call::Call;
 

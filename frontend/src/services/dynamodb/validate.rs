@@ -4,9 +4,9 @@
 use cumulog_shape::check::{self, Dialect};
 use cumulog_shape::{Missing, Struct, View};
 
+use super::address::check_name_length;
 use super::error::ValidationError;
 use super::legacy::Parameters;
-use super::schema::check_name_length;
 use crate::failure::Failure;
 
 const DIALECT: Dialect = Dialect {
