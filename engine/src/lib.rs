@@ -41,6 +41,8 @@
 mod bulk;
 pub mod disk;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod key;
 mod log;
 mod owner;

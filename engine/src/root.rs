@@ -196,6 +196,11 @@ pub(crate) struct Root {
 }
 
 impl Root {
+    /// The ids of all key spaces that ever held something.
+    pub(crate) fn spaces(&self) -> impl Iterator<Item = u32> {
+        self.spaces.keys().copied()
+    }
+
     pub(crate) fn entries(&self, space: u32) -> Option<&Entries> {
         self.spaces.get(&space)
     }

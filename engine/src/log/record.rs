@@ -120,7 +120,13 @@ impl Header {
         if bytes[28] == 0 || u32_at(bytes, 0) != seed.header_crc(&bytes[4..]) {
             return None;
         }
-        let header = Header {
+        let header = Header::parse(bytes);
+        (header.payload_bytes as usize <= PAYLOAD_BYTES_MAX).then_some(header)
+    }
+
+    /// The fields, whatever the checksum says.
+    pub(crate) fn parse(bytes: &[u8; HEADER_BYTES]) -> Header {
+        Header {
             payload_bytes: u32_at(bytes, 4),
             lsn: Lsn(u64::from(u32_at(bytes, 8)) | u64::from(u32_at(bytes, 12)) << 32),
             lag: u32_at(bytes, 16),
@@ -129,8 +135,7 @@ impl Header {
             kind: bytes[28],
             codec: bytes[29],
             flags: u16::from_le_bytes([bytes[30], bytes[31]]),
-        };
-        (header.payload_bytes as usize <= PAYLOAD_BYTES_MAX).then_some(header)
+        }
     }
 
     /// The highest LSN that this record proves synced.

@@ -1,0 +1,172 @@
+//! Makes the seed corpus: `cargo test -p cumulog-engine write_the_corpus -- --ignored`.
+
+use super::recovery::{DIRECTORY, HEAD_BYTES, LOG, options};
+use crate::disk::{Crash, Faults, Simulated};
+use crate::log::record::HEADER_BYTES;
+use crate::log::segment::{BLOCK_BYTES, sequence_of};
+use crate::{Driver, Key, Label, Next, Space, Store};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const SPACE: Space = Space::new(0x200, "fuzz/seed");
+
+#[test]
+#[ignore = "writes files"]
+fn write_the_corpus() {
+    let written = killed(|run| run.put(3, 20));
+    seed("recovery", "empty", b"");
+    seed("recovery", "killed", &packed(&written));
+    seed("recovery", "closed", &packed(&killed(Run::close)));
+    seed("recovery", "marked", &packed(&killed(Run::idle)));
+    seed(
+        "recovery",
+        "rotated",
+        &packed(&killed(|run| run.put(6, 1100))),
+    );
+    seed("recovery", "deleted", &packed(&killed(Run::delete)));
+    let again = reopened(&written, |run| run.put(1, 20));
+    seed("recovery", "carried", &packed(&again));
+    seed(
+        "recovery",
+        "closed-twice",
+        &packed(&reopened(&again, Run::close)),
+    );
+
+    let files = written.files();
+    let segment = &files[&Path::new(LOG).join("000000000001.log")];
+    let salt = &segment[112..120];
+    let record = &segment[BLOCK_BYTES..BLOCK_BYTES + HEADER_BYTES + 100];
+    seed("record", "segment-header", &segment[..HEAD_BYTES]);
+    seed("record", "put", &[salt, record].concat());
+    let files = killed(Run::delete).files();
+    let deletes = &files[&Path::new(LOG).join("000000000001.log")][BLOCK_BYTES..];
+    let payload = &deletes[HEADER_BYTES..HEADER_BYTES + 60];
+    seed(
+        "record",
+        "delete-prefix-clear",
+        &[&[0; 40], payload].concat(),
+    );
+
+    let text = |text: &str| text.to_string();
+    seed_key(0, &(text("a"), text("b\0c"), text("")));
+    seed_key(1, &(1u64, -1i64, u64::MAX));
+    seed_key(2, &(vec![0u8, 255, 1], true, Vec::<u8>::new()));
+    seed_key(3, &(1u8, 2u16, 3u32, text("é")));
+    seed_key(4, &(1u64, i64::MIN, text("group"), text("id")));
+}
+
+/// A store that a seed is made with.
+struct Run {
+    store: Store,
+    driver: Driver,
+    now: Instant,
+}
+
+/// The disk after such a run on an empty one, and a kill.
+fn killed(run: impl FnOnce(&mut Run)) -> Simulated {
+    reopened(&Simulated::default(), run)
+}
+
+fn reopened(disk: &Simulated, run: impl FnOnce(&mut Run)) -> Simulated {
+    let disk = disk.restart(Crash::Process(255), Faults::default());
+    let shared = Arc::new(disk.clone());
+    let (store, driver, _) =
+        Store::open_stepped(shared, Path::new(DIRECTORY), options()).expect("seeds are valid");
+    let now = Instant::now();
+    run(&mut Run { store, driver, now });
+    disk.restart(Crash::Process(255), Faults::default())
+}
+
+impl Run {
+    fn settle(&mut self) {
+        while self.driver.step(self.now) == Next::Again {}
+    }
+
+    fn put(&mut self, count: u8, value_bytes: usize) {
+        for number in 0..count {
+            let done = self.store.commit(|txn| {
+                txn.put(SPACE, &[b'k', number], &vec![number; value_bytes]);
+                txn.label(Label {
+                    time_ms: 1_700_000_000_000,
+                    request: "request".into(),
+                    operation: "s3:PutObject".into(),
+                });
+                Ok::<_, ()>(())
+            });
+            self.settle();
+            assert_eq!(done.wait().ok(), Some(Ok(())));
+        }
+    }
+
+    fn delete(&mut self) {
+        let done = self.store.commit(|txn| {
+            txn.put(SPACE, b"a1", b"1");
+            txn.put(SPACE, b"a2", b"2");
+            txn.put(SPACE, b"b", b"3");
+            txn.delete_prefix(SPACE, b"a");
+            txn.delete(SPACE, b"b");
+            Ok::<_, ()>(())
+        });
+        let reset = self.store.reset();
+        self.settle();
+        assert_eq!(done.wait().ok(), Some(Ok(())));
+        reset.wait().expect("the disk has no faults");
+    }
+
+    fn idle(&mut self) {
+        self.put(2, 5);
+        self.now += Duration::from_secs(1);
+        self.settle();
+    }
+
+    fn close(&mut self) {
+        self.put(2, 5);
+        let store = self.store.clone();
+        let closing = std::thread::spawn(move || store.close());
+        while !closing.is_finished() {
+            self.settle();
+        }
+        let closed = closing.join().expect("it does not panic");
+        closed.expect("the disk has no faults");
+    }
+}
+
+/// The log's files as [`super::recovery`] reads them.
+fn packed(disk: &Simulated) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (path, bytes) in disk.files() {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(sequence) = name.and_then(sequence_of) else {
+            continue;
+        };
+        let end = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
+        let head = &bytes[..end.min(HEAD_BYTES)];
+        let records = bytes.get(BLOCK_BYTES..end).unwrap_or_default();
+        let zeros = (bytes.len() - end).div_ceil(1024).min(15) as u8;
+        out.extend_from_slice(&sequence.to_le_bytes());
+        out.push(zeros << 4 | 1);
+        let count = u16::try_from(head.len() + records.len()).expect("seeds are small");
+        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(head);
+        out.extend_from_slice(records);
+    }
+    out
+}
+
+fn seed_key(kind: u8, key: &impl Key) {
+    let mut bytes = vec![kind];
+    key.encode(&mut bytes);
+    key.encode(&mut bytes);
+    seed("key", &format!("kind-{kind}"), &bytes);
+}
+
+fn seed(target: &str, name: &str, bytes: &[u8]) {
+    let directory = cumulog_fuzz_slice::corpus_directory(target);
+    fs::create_dir_all(&directory).expect("the corpus can be written");
+    fs::write(directory.join(name), bytes).expect("the corpus can be written");
+}
