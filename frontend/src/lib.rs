@@ -15,6 +15,8 @@ mod control;
 mod cors;
 mod emulator;
 mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hosts;
 mod http;
 mod ids;

@@ -112,7 +112,7 @@ fn write(disk: &Simulated) -> State {
 #[derive(Debug, PartialEq)]
 struct State {
     lsn: Lsn,
-    spaces: Vec<(u32, Vec<(Vec<u8>, Vec<u8>)>)>,
+    spaces: BTreeMap<u32, BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
 impl State {
@@ -121,7 +121,7 @@ impl State {
             let space = Space::new(id, "fuzz/any");
             let range = root.range(space, Bound::Unbounded, Bound::Unbounded);
             let owned = range.map(|(key, value)| (key.to_vec(), value.to_vec()));
-            (id, owned.collect::<Vec<_>>())
+            (id, owned.collect::<BTreeMap<_, _>>())
         };
         let spaces = root.spaces().map(entries);
         State {

@@ -9,6 +9,8 @@ pub mod cbor;
 pub mod check;
 mod compare;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod json;
 mod map;
 mod operation;

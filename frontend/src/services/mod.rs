@@ -1,6 +1,7 @@
 //! One folder a service. A service touches its own key spaces only.
 
 mod dynamodb;
+pub(crate) mod fuzzing;
 mod s3;
 mod sqs;
 mod sts;

@@ -6,14 +6,14 @@ use super::scan::plain_bytes;
 use crate::read_error::{Found, ReadError};
 
 /// A cursor over a JSON text.
-pub(super) struct Lexer<'a> {
+pub(crate) struct Lexer<'a> {
     text: &'a str,
     at: usize,
 }
 
 /// What the next value is, by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     Object,
     Array,
     String,
@@ -24,19 +24,19 @@ pub(super) enum Next {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(body: &'a [u8]) -> Result<Self, ReadError> {
+    pub(crate) fn new(body: &'a [u8]) -> Result<Self, ReadError> {
         let text = std::str::from_utf8(body).map_err(|error| ReadError::Syntax {
             offset: error.valid_up_to(),
         })?;
         Ok(Lexer { text, at: 0 })
     }
 
-    pub(super) fn syntax<T>(&self) -> Result<T, ReadError> {
+    pub(crate) fn syntax<T>(&self) -> Result<T, ReadError> {
         Err(ReadError::Syntax { offset: self.at })
     }
 
     /// The byte after white space; 0 at the end, which no token begins with.
-    pub(super) fn peek(&mut self) -> u8 {
+    pub(crate) fn peek(&mut self) -> u8 {
         let bytes = self.text.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -48,7 +48,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// What value comes next.
-    pub(super) fn next(&mut self) -> Result<Next, ReadError> {
+    pub(crate) fn next(&mut self) -> Result<Next, ReadError> {
         Ok(match self.peek() {
             b'{' => Next::Object,
             b'[' => Next::Array,
@@ -62,7 +62,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Takes `byte`, after white space.
-    pub(super) fn expect(&mut self, byte: u8) -> Result<(), ReadError> {
+    pub(crate) fn expect(&mut self, byte: u8) -> Result<(), ReadError> {
         if self.peek() != byte {
             return self.syntax();
         }
@@ -71,14 +71,14 @@ impl<'a> Lexer<'a> {
     }
 
     /// Takes `byte` if it comes next.
-    pub(super) fn accept(&mut self, byte: u8) -> bool {
+    pub(crate) fn accept(&mut self, byte: u8) -> bool {
         let there = self.peek() == byte;
         self.at += usize::from(there);
         there
     }
 
     /// Takes `true`, `false` or `null`.
-    pub(super) fn literal(&mut self, literal: &str) -> Result<(), ReadError> {
+    pub(crate) fn literal(&mut self, literal: &str) -> Result<(), ReadError> {
         if !self.text.as_bytes()[self.at..].starts_with(literal.as_bytes()) {
             return self.syntax();
         }
@@ -87,7 +87,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Nothing but white space is left.
-    pub(super) fn end(&mut self) -> Result<(), ReadError> {
+    pub(crate) fn end(&mut self) -> Result<(), ReadError> {
         if self.peek() == 0 && self.at == self.text.len() {
             Ok(())
         } else {
@@ -96,7 +96,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// After an element: whether another one follows in a list or object that `close` ends.
-    pub(super) fn more(&mut self, close: u8) -> Result<bool, ReadError> {
+    pub(crate) fn more(&mut self, close: u8) -> Result<bool, ReadError> {
         if self.accept(b',') {
             return Ok(true);
         }
@@ -105,7 +105,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A string; borrowed from the body unless it has escapes.
-    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, ReadError> {
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, ReadError> {
         self.expect(b'"')?;
         let start = self.at;
         self.skip_plain();
@@ -194,7 +194,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// A number as text, and whether it has a fraction or an exponent.
-    pub(super) fn number(&mut self) -> Result<(&'a str, Found), ReadError> {
+    pub(crate) fn number(&mut self) -> Result<(&'a str, Found), ReadError> {
         let start = self.at;
         let mut found = Found::Integer;
         self.at += usize::from(self.byte() == b'-');
@@ -236,7 +236,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Skips a value of any kind; its text.
-    pub(super) fn skip(&mut self, depth: u32) -> Result<&'a str, ReadError> {
+    pub(crate) fn skip(&mut self, depth: u32) -> Result<&'a str, ReadError> {
         let next = self.next()?;
         let start = self.at;
         match next {

@@ -12,6 +12,7 @@ mod capacity;
 mod create;
 mod error;
 mod expression;
+pub(crate) mod fuzzing;
 mod items;
 mod key;
 mod legacy;

@@ -34,6 +34,8 @@ mod uploads;
 mod versions;
 mod words;
 
+pub(crate) use rows::try_rows;
+
 use crate::ids::RequestIdStyle;
 use crate::service::Service;
 use cumulog_engine::Space;

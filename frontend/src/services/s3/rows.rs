@@ -1,7 +1,8 @@
 //! The rows that S3 keeps. A format on disk: append fields with a default, never reorder or remove.
 
-use super::body::Piece;
+use super::body::{self, Piece};
 use crate::checksum::{Algorithm, Checksum};
+use crate::fuzzing::Trial;
 use cumulog_engine::{Space, Table};
 use cumulog_model::s3::ChecksumType;
 use cumulog_shape::Timestamp;
@@ -181,6 +182,16 @@ pub(super) fn quoted(etag: &str) -> String {
 /// A time as S3 shows it: in whole seconds, whatever the format has room for.
 pub(super) fn shown_time(ms: i64) -> Timestamp {
     Timestamp::from_seconds(Timestamp(ms).seconds())
+}
+
+/// Tries a row on every table.
+pub(crate) fn try_rows(trial: &Trial<'_>) {
+    trial.on(BUCKETS);
+    trial.on(OBJECTS);
+    trial.on(UPLOADS);
+    trial.on(PARTS);
+    trial.on(body::BODIES);
+    trial.on(body::LAST_ID);
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ mod tests;
 mod undelivered;
 mod visibility;
 
+pub(crate) use rows::try_rows;
+
 use crate::service::Service;
 use cumulog_model::sqs as model;
 

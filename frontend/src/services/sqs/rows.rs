@@ -14,6 +14,7 @@
 //!
 //! Rows are frozen: append fields, with a default.
 
+use crate::fuzzing::Trial;
 use cumulog_engine::{Space, Table};
 use serde::{Deserialize, Serialize};
 
@@ -214,4 +215,23 @@ pub(crate) struct AttemptRow {
     pub(crate) ends_ms: TimeMs,
     /// Number, receipt and visibility of each message.
     pub(crate) messages: Vec<(Number, u64, TimeMs)>,
+}
+
+/// Tries a row on every table.
+pub(crate) fn try_rows(trial: &Trial<'_>) {
+    trial.on(QUEUES);
+    trial.on(TAGS);
+    trial.on(COUNTERS);
+    trial.on(MESSAGES);
+    trial.on(STATES);
+    trial.on(DUE);
+    trial.on(AGED);
+    trial.on(GROUP_MESSAGES);
+    trial.on(GROUPS);
+    trial.on(GROUPS_DUE);
+    trial.on(SENDS);
+    trial.on(ATTEMPTS);
+    trial.on(SENDS_END);
+    trial.on(ATTEMPTS_END);
+    trial.on(LAST_QUEUE);
 }
