@@ -48,6 +48,10 @@ pub(crate) enum Error {
     #[error("Requested resource not found: ResourcArn: {0} not found")]
     NoSuchArn(String),
 
+    /// Operations on backups have a code of their own.
+    #[error("Table not found: {0}")]
+    NoTableToBackUp(String),
+
     #[error("{0}")]
     InUse(String),
 
@@ -87,6 +91,7 @@ impl From<Error> for Failure {
             Error::NoSuchTable | Error::NoSuchTableNamed(_) | Error::NoSuchArn(_) => {
                 "ResourceNotFoundException"
             }
+            Error::NoTableToBackUp(_) => "TableNotFoundException",
             Error::InUse(_) => "ResourceInUseException",
             Error::LimitExceeded(_) => "LimitExceededException",
             Error::IdempotentMismatch => "IdempotentParameterMismatchException",

@@ -22,6 +22,7 @@ mod query;
 mod rows;
 mod scan;
 mod schema;
+mod settings;
 mod size;
 mod tables;
 mod tags;
@@ -50,6 +51,8 @@ pub(crate) fn service() -> Service {
         .write::<model::TagResource, _>(tags::tag_resource)
         .write::<model::UntagResource, _>(tags::untag_resource)
         .read::<model::ListTagsOfResource, _>(tags::list_tags)
+        .read::<model::DescribeTimeToLive, _>(settings::describe_time_to_live)
+        .read::<model::DescribeContinuousBackups, _>(settings::describe_continuous_backups)
         .read::<model::DescribeLimits, _>(tables::describe_limits)
         .read::<model::DescribeEndpoints, _>(tables::describe_endpoints)
         .future::<model::PutItem, _, _>(items::put_item)
