@@ -254,8 +254,14 @@ impl Store {
         writer.segments = found.segments;
         writer.log_bytes = found.log_bytes;
         match writer.settle() {
-            // What is there can be read; the first write brings it into a new segment, or fails for want of space.
-            Ok(()) | Err(Failure::NoSpace { .. }) => {}
+            Ok(()) => {}
+            // What is there can be read; the first write brings it into a new segment, or fails for want of space. But
+            // nobody may read what a loss of power could take: a sync in its old place is the best there is now.
+            Err(Failure::NoSpace { .. }) => {
+                if let Some((path, file)) = found.last {
+                    file.sync_data().map_err(Error::io("sync", &path))?;
+                }
+            }
             Err(failure) => return Err(failure.into()),
         }
         let shared = Arc::new(Shared::new(found.root, &options, logged, &log_directory));

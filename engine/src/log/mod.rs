@@ -24,7 +24,8 @@
 //!    as written and that are not: a file may read well and be lost at the next power cut. So recovery copies what lies
 //!    past the last proven record into a new segment and syncs that before it serves. The old bytes stay where they are,
 //!    as evidence. Until all of the copies are there, the new segment isn't part of the log, so a crash in between leaves
-//!    the old one in charge.
+//!    the old one in charge. If there is no space for the copy, it waits for the first write, and the old segment is
+//!    synced instead.
 //! 5. *A failed sync poisons the log.* Retrying could succeed without writing what was lost.
 //! 6. *A refused transaction stays refused.* After a failed write, part of the batch may be whole on disk. The next
 //!    segment's header cuts it off, and only once that header is synced are the callers told that nothing happened.

@@ -47,6 +47,8 @@ pub(crate) struct Found {
     pub(crate) position: Cut,
     /// The transactions past it, as an unframed batch.
     pub(crate) carry: Vec<u8>,
+    /// The last segment, which they are in.
+    pub(crate) last: Option<(PathBuf, Arc<dyn File>)>,
     pub(crate) next_sequence: u64,
     /// A spare to use next.
     pub(crate) spare: Option<u64>,
@@ -495,6 +497,7 @@ impl<'a> Replay<'a> {
             ids: last.map(|last| (last.header.store, last.header.branch)),
             position: self.position,
             carry: self.carry,
+            last: last.map(|last| (last.path.clone(), last.file.clone())),
             next_sequence: files.sequence_max.saturating_add(1),
             spare: files.spare.filter(|spare| *spare > used),
             segments: files.count,

@@ -245,3 +245,26 @@ fn an_unreadable_file_is_never_taken_for_a_shorter_log() {
         assert!(Some(&session.state()) == plan.states.last(), "later");
     }
 }
+
+/// A full disk has no space for the copies that a recovery makes of what was not synced.
+#[test]
+fn what_a_full_disk_shows_after_a_kill_survives_power_loss() {
+    let plan = Plan::new(Durability::Power);
+    for number in 0..operations(&plan).len() as u64 {
+        let _at = At(format!("operation {number}"));
+        let disk = Simulated::new(Faults {
+            crash_at: Some(number),
+            ..Faults::default()
+        });
+        let life = plan.live(&disk, 0, 0, usize::MAX, false);
+        let full = Faults {
+            space_bytes: Some(0),
+            ..Faults::default()
+        };
+        let disk = disk.restart(Crash::Process(255), full);
+        let shown = plan.live(&disk, life.least(), life.submitted, 0, false);
+        let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
+        let life = plan.live(&disk, shown.least(), life.submitted, 2, true);
+        assert_eq!(life.error, None);
+    }
+}
