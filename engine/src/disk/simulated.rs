@@ -281,6 +281,13 @@ impl Simulated {
         self.state.lock().trace.clone()
     }
 
+    /// Whether [`Faults::errors`] let the operation with this number fail.
+    #[must_use]
+    pub fn failed(&self, number: u64) -> bool {
+        let fault = self.state.lock().faults.errors.get(&number).copied();
+        matches!(fault, Some(Fault::Io | Fault::Full))
+    }
+
     /// How many unsynced changes there are for [`Loss::One`] and [`Loss::Prefix`] to choose among, those of the
     /// operation that the crash interrupted too.
     #[must_use]

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cumulog_engine::disk::Simulated;
-use cumulog_engine::{Driver, Durability, Error, Next, Options, Pending, Read, Store};
+use cumulog_engine::{Driver, Durability, Error, Lsn, Next, Options, Pending, Read, Store};
 
 use crate::model::{EPHEMERAL, State, Transaction, perform, state_of, states, workload};
 
@@ -115,6 +115,25 @@ impl Session {
         let pending = submit(&self.store, transaction);
         self.settle();
         released(pending).map(|result| result.expect("the closure says so"))
+    }
+
+    /// Commits several transactions before the log gets to see them; tells of each its number, if it changed anything.
+    pub(crate) fn commit_all(
+        &mut self,
+        batch: &[Transaction],
+    ) -> Vec<(Option<Lsn>, Result<(), Error>)> {
+        let pending: Vec<_> = batch
+            .iter()
+            .map(|transaction| submit(&self.store, transaction))
+            .collect();
+        self.settle();
+        let answer = |pending: Pending<_>| {
+            (
+                pending.lsn(),
+                released(pending).map(|done: Result<(), ()>| done.expect("the closure says so")),
+            )
+        };
+        pending.into_iter().map(answer).collect()
     }
 
     pub(crate) fn state(&self) -> State {

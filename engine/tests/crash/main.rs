@@ -7,3 +7,4 @@ mod life;
 mod model;
 mod mutation;
 mod power;
+mod random;
