@@ -1,6 +1,6 @@
-//! Bits that flip at rest.
+//! Bits that flip at rest, and sectors that are lost.
 //!
-//! The oracle: in bytes that were proven durable a flip is found, and refused with nothing changed; elsewhere it does not
+//! The oracle: in bytes that were proven durable damage is found, and refused with nothing changed; elsewhere it does not
 //! matter. It never makes another state.
 
 use std::path::Path;
@@ -9,11 +9,13 @@ use std::time::Duration;
 use cumulog_engine::disk::{Crash, Faults, Loss, Simulated};
 use cumulog_engine::{Durability, Error};
 
-use crate::life::{BATCHES, Plan, describe, files_but_lock};
+use crate::life::{At, BATCHES, Plan, describe, files_but_lock};
 use crate::model::workload;
 
 /// How many bytes past its last non-zero byte a file is looked at closely.
 const MARGIN_BYTES: usize = 64;
+
+const SECTOR_BYTES: usize = 512;
 
 /// Flips a bit of every `stride`th byte of a store that was `closed` or else lost power. Past `least` transactions the
 /// last ones may be taken for torn.
@@ -25,43 +27,54 @@ fn check_flips(plan: &Plan, closed: bool, stride: usize, least: usize) {
     let mut refused = 0;
     for (path, bytes) in &files_but_lock(&disk) {
         for byte in places(bytes).step_by(stride) {
-            refused += usize::from(check_flip(plan, &disk, path, byte, least));
+            let bit = (byte * 8 + byte % 7) as u64;
+            let _at = At(format!("bit {bit} of {}", path.display()));
+            refused += usize::from(check_damage(plan, &disk, path, [bit], least));
         }
     }
     assert!(refused * stride > 10_000, "only {refused} flips were found");
 }
 
-/// Every byte that means something, and some of the zeros.
-fn places(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    let used = bytes
+/// The length without the zeros at the end.
+fn used(bytes: &[u8]) -> usize {
+    bytes
         .iter()
         .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + MARGIN_BYTES)
-        .min(bytes.len());
+        .map_or(0, |last| last + 1)
+}
+
+/// Every byte that means something, and some of the zeros.
+fn places(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let used = (used(bytes) + MARGIN_BYTES).min(bytes.len());
     (0..used).chain((used..bytes.len()).step_by(509))
 }
 
-/// Whether the flip was refused.
-fn check_flip(plan: &Plan, disk: &Simulated, path: &Path, byte: usize, least: usize) -> bool {
-    let bit = byte * 8 + byte % 7;
-    let place = format!("bit {} of byte {byte} of {}", bit % 8, path.display());
+/// Flips bits and opens the store; whether it refused.
+fn check_damage(
+    plan: &Plan,
+    disk: &Simulated,
+    path: &Path,
+    bits: impl IntoIterator<Item = u64>,
+    least: usize,
+) -> bool {
     let disk = disk.restart(Crash::Power(Loss::None), Faults::default());
-    disk.flip(path, bit as u64).expect("it exists");
+    bits.into_iter()
+        .for_each(|bit| disk.flip(path, bit).expect("it exists"));
     let before = files_but_lock(&disk);
     match plan.open(&disk) {
         Ok(session) => {
             let state = session.state();
             let most = plan.transactions.len();
             let fits = (least..=most).any(|count| plan.states[count] == state);
-            assert!(fits, "{place}: opened with another state");
+            assert!(fits, "opened with another state");
             false
         }
         Err(error) => {
             let known = matches!(error, Error::Corrupt { .. } | Error::NewerFormat { .. });
-            assert!(known, "{place}: {}", describe(&error));
+            assert!(known, "{}", describe(&error));
             assert!(
                 files_but_lock(&disk) == before,
-                "{place}: refused, but changed files"
+                "refused, but changed files"
             );
             true
         }
@@ -93,4 +106,33 @@ fn a_flipped_bit_after_a_crash_when_idle_is_refused_or_harmless() {
         ..Plan::new(Durability::Power)
     };
     check_flips(&plan, false, 3, workload().len());
+}
+
+/// Nothing outside of the last sector says that there was one. Every other is missed.
+#[test]
+fn a_lost_sector_in_a_closed_log_is_refused_or_harmless() {
+    let plan = Plan::new(Durability::Power);
+    let disk = Simulated::default();
+    assert_eq!(plan.live(&disk, 0, 0, usize::MAX, true).error, None);
+    let files = files_but_lock(&disk);
+    let last = files
+        .iter()
+        .rfind(|(_, bytes)| used(bytes) > 0)
+        .map(|(path, _)| path);
+    let mut refused = 0;
+    for (path, bytes) in &files {
+        let known = used(bytes).next_multiple_of(SECTOR_BYTES)
+            - if Some(path) == last { SECTOR_BYTES } else { 0 };
+        for start in (0..known).step_by(SECTOR_BYTES) {
+            let _at = At(format!("sector at {start} of {}", path.display()));
+            let set = |bit: &u64| {
+                bytes
+                    .get(*bit as usize / 8)
+                    .is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
+            };
+            let bits = (start as u64 * 8..(start + SECTOR_BYTES) as u64 * 8).filter(set);
+            refused += usize::from(check_damage(&plan, &disk, path, bits, workload().len()));
+        }
+    }
+    assert!(refused > 20, "only {refused} lost sectors were found");
 }
