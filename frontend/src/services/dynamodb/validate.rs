@@ -15,7 +15,8 @@ const DIALECT: Dialect = Dialect {
 };
 
 /// Inputs of operations on tables, which word the lack of a name in their own way.
-const TABLE_INPUTS: [&str; 4] = [
+const TABLE_INPUTS: [&str; 5] = [
+    "DescribeTimeToLiveInput",
     "UpdateTableInput",
     "CreateTableInput",
     "DescribeTableInput",
