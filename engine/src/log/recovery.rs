@@ -199,6 +199,11 @@ impl Files {
                 "the next segment needs it, but it is missing or has no header",
             ));
         };
+        // Else the walk back through the chain might never end.
+        if segment.header.predecessor.sequence >= sequence {
+            let reason = "it names itself or a later segment as the one before it";
+            return Err(corrupt(&segment.path, 0, segment.header.base, reason));
+        }
         let Some(successor) = successor else {
             return Ok(segment);
         };
@@ -211,7 +216,7 @@ impl Files {
                 "it belongs to another store",
             ));
         }
-        if header.sequence >= next.sequence || header.base > next.base {
+        if header.base > next.base {
             return Err(corrupt(
                 &successor.path,
                 0,
