@@ -5,12 +5,12 @@
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::{env, fs, thread};
 
-/// How long the mutations of one target may take. At least [`ROUNDS_MIN`] are tried even so.
+/// How long the mutations of one target may take, unless `CUMULOG_FUZZ_SECONDS` says otherwise. At least [`ROUNDS_MIN`]
+/// are tried even so.
 const TIME: Duration = Duration::from_millis(800);
 const ROUNDS_MIN: u64 = 100;
-const ROUNDS_MAX: u64 = 100_000;
 
 /// Mutations that make an input longer stop here.
 const BYTES_MAX: usize = 4096;
@@ -26,14 +26,20 @@ pub fn check(name: &str, target: fn(&[u8])) {
         run(name, "from the corpus", target, input);
     }
     run(name, "empty", target, &[]);
-    let started = Instant::now();
-    for round in 0..ROUNDS_MAX {
-        if round >= ROUNDS_MIN && started.elapsed() > TIME {
+    let (started, time) = (Instant::now(), time());
+    for round in 0.. {
+        if round >= ROUNDS_MIN && started.elapsed() > time {
             break;
         }
         let input = Mutator(round).mutation(&corpus);
         run(name, &format!("mutation {round}"), target, &input);
     }
+}
+
+fn time() -> Duration {
+    let seconds = env::var("CUMULOG_FUZZ_SECONDS").ok();
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(TIME, Duration::from_secs)
 }
 
 /// Where the inputs of a target are.
