@@ -34,6 +34,10 @@
 //!
 //! Rot in the last records before a crash, those that no later record proves, looks like a torn tail. A mark after 20 ms
 //! of idling and the record at closing keep that window small. CRC-32 finds accidents, not tampering.
+//!
+//! On a full disk a recovery can only sync what it can't copy. If an earlier sync of the same bytes failed and the process
+//! was killed then, that sync may lie, and a loss of power takes what was shown. Writing the bytes once more where they
+//! stand would be worse: a crash could tear what was acknowledged.
 
 pub(crate) mod driver;
 pub(crate) mod record;

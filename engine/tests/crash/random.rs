@@ -203,6 +203,14 @@ impl History {
     }
 }
 
+/// Whether a sync of bytes failed. A recovery then has to copy what it covered, and a full disk keeps it from that.
+fn bytes_failed(disk: &Simulated) -> bool {
+    let failed = |operation: &Operation| {
+        operation.kind == OperationKind::SyncData && disk.failed(operation.number)
+    };
+    disk.trace().iter().any(failed)
+}
+
 /// Whether a sync of names failed. File systems give up then, until the machine starts anew: another process on the same
 /// one could not tell which names will stay.
 fn names_failed(disk: &Simulated) -> bool {
@@ -221,6 +229,7 @@ fn check(durability: Durability, seed: u64) {
     };
     let mut history = History::new(durability);
     let mut disk = Simulated::new(random.faults(name_order));
+    let mut tainted = false;
     for life in 0..LIVES {
         let _at = At(format!("seed {seed}, life {life}"));
         history.live(&disk, &mut random);
@@ -230,7 +239,16 @@ fn check(durability: Durability, seed: u64) {
             random.crash()
         };
         history.survive(crash);
-        disk = disk.restart(crash, random.faults(name_order));
+        tainted = (tainted || bytes_failed(&disk)) && matches!(crash, Crash::Process(_));
+        let mut faults = random.faults(name_order);
+        if tainted {
+            faults = Faults {
+                crash_at: faults.crash_at,
+                name_order,
+                ..Faults::default()
+            };
+        }
+        disk = disk.restart(crash, faults);
     }
 }
 
