@@ -114,6 +114,10 @@ impl Files {
 
     fn add(&mut self, disk: &dyn Disk, sequence: u64) -> Result<(), Error> {
         let path = self.directory.join(file_name(sequence));
+        if sequence == u64::MAX {
+            let reason = "its number is the last one: the next segment would have to replace it";
+            return Err(corrupt(&path, 0, Lsn(0), reason));
+        }
         let file = disk
             .open(&path, Access::Read)
             .map_err(Error::io("open", &path))?;
