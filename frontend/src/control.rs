@@ -2,6 +2,7 @@
 //! checks that other emulators' users have in their scripts.
 
 use bytes::Bytes;
+use cumulog_engine::Status;
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -45,35 +46,74 @@ pub(crate) async fn handle(emulator: &Emulator, request: &Request) -> Response {
     }
 }
 
-fn failure(emulator: &Emulator) -> Option<&'static str> {
-    let poisoned = emulator.world.store.status().poisoned;
-    poisoned.then_some("an earlier sync of the log failed: writes are refused until cumulog is restarted; reads go on")
+/// How the store is doing.
+enum Health {
+    Healthy,
+    /// Writes that need space are refused; reads and deletes go on.
+    Full,
+    /// Writes are refused; reads go on.
+    Failed,
 }
 
+impl Health {
+    fn of(status: &Status) -> Self {
+        match status {
+            status if status.poisoned => Health::Failed,
+            status if status.lacks_space => Health::Full,
+            _ => Health::Healthy,
+        }
+    }
+
+    /// Whether a restart would help: only then is a probe to fail.
+    fn code(&self) -> StatusCode {
+        match self {
+            Health::Healthy | Health::Full => StatusCode::OK,
+            Health::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Health::Healthy => "healthy",
+            Health::Full => "full",
+            Health::Failed => "failed",
+        }
+    }
+
+    fn error(&self) -> Option<&'static str> {
+        match self {
+            Health::Healthy => None,
+            Health::Full => Some(
+                "the disk is full: writes are refused until there is space; reads and deletes go on",
+            ),
+            Health::Failed => Some(
+                "an earlier sync of the log failed: writes are refused until cumulog is restarted; reads go on",
+            ),
+        }
+    }
+}
+
+/// What other emulators' probes expect.
 fn simple_health(emulator: &Emulator) -> Response {
-    match failure(emulator) {
-        None => answer(StatusCode::OK, &json!({ "status": "healthy" })),
+    let health = Health::of(&emulator.world.store.status());
+    match health.error() {
+        None => answer(StatusCode::OK, &json!({ "status": health.name() })),
         Some(error) => answer(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &json!({ "status": "failed", "error": error }),
+            health.code(),
+            &json!({ "status": health.name(), "error": error }),
         ),
     }
 }
 
 fn health(emulator: &Emulator) -> Response {
     let status = emulator.world.store.status();
-    let failed = failure(emulator);
-    let code = if failed.is_some() {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
-    };
+    let health = Health::of(&status);
     let durability = emulator.settings.durability();
     answer(
-        code,
+        health.code(),
         &json!({
-            "status": if failed.is_some() { "failed" } else { "healthy" },
-            "error": failed,
+            "status": health.name(),
+            "error": health.error(),
             "durability": crate::startup::durability_name(durability),
             "survives": crate::startup::survives(durability),
             "lsn": { "head": status.head.0, "published": status.published.0, "synced": status.synced.0 },

@@ -68,7 +68,8 @@ def test_a_full_disk(small_disk):
         assert len(acknowledged) > 10
         assert write_until_refused(server) == []
         check_objects(server, acknowledged)
-        assert request(server, "GET", "/health").status in (200, 503)
+        health = request(server, "GET", "/_cumulog/health")
+        assert (health.status, health.json["status"]) == (200, "full")
 
         server.kill9()
         server.start()
