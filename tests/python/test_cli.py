@@ -249,12 +249,24 @@ def test_persist_keeps_the_named_services_only(start, tmp_path):
     server = start("--persist", "s3", directory=tmp_path / "data")
     assert re.search(r"sqs \(ephemeral\)", server.log)
     server.s3.create_bucket(Bucket="bucket")
-    server.sqs.create_queue(QueueName="queue")
+    make_the_rest(server)
     for unclean in (False, True):
         server.restart(unclean=unclean)
         assert [bucket["Name"] for bucket in server.s3.list_buckets()["Buckets"]] == ["bucket"]
         assert error_code(server.sqs.get_queue_url, QueueName="queue").endswith("NonExistentQueue")
-        server.sqs.create_queue(QueueName="queue")
+        assert server.dynamodb.list_tables()["TableNames"] == []
+        make_the_rest(server)
+
+
+def make_the_rest(server):
+    """A queue and a table."""
+    server.sqs.create_queue(QueueName="queue")
+    server.dynamodb.create_table(
+        TableName="table",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
 
 
 def test_services_answers_for_the_named_only(start):

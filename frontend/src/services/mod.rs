@@ -20,3 +20,31 @@ pub(crate) fn all() -> Vec<Service> {
         sts::service(),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What no service names is kept whatever `--persist` says.
+    #[test]
+    fn services_name_key_spaces_of_their_own() {
+        let first = |service: &str| match service {
+            "s3" => 0x0100,
+            "dynamodb" => 0x0200,
+            "sqs" => 0x0300,
+            _ => 0x0400,
+        };
+        let mut seen = Vec::new();
+        for service in all() {
+            let name = service.schema.name;
+            assert!(NAMES.contains(&name), "{name}");
+            assert!(!service.spaces.is_empty() || name == "sts", "{name}");
+            for space in service.spaces {
+                assert!(space.name.starts_with(name), "{}", space.name);
+                assert_eq!(space.id & !0xff, first(name), "{}", space.name);
+                assert!(!seen.contains(&space.id), "{} twice", space.name);
+                seen.push(space.id);
+            }
+        }
+    }
+}

@@ -40,6 +40,7 @@ use crate::service::Service;
 /// DynamoDB and its handlers.
 pub(crate) fn service() -> Service {
     Service::new(&model::SERVICE)
+        .spaces(rows::SPACES)
         .request_ids(RequestIdStyle::Letters52)
         .internal_code("InternalServerError")
         .validate(validate::validate)

@@ -42,6 +42,17 @@ pub(crate) const TOKENS: Table<(String, String, String), TokenRow> =
 pub(crate) const TOKEN_TIMES: Table<(i64, String, String, String), ()> =
     Table::new(Space::new(0x0206, "dynamodb/expiry"));
 
+/// All key spaces of DynamoDB.
+pub(crate) const SPACES: &[Space] = &[
+    TABLES.space(),
+    ITEMS,
+    INDEX,
+    STATS.space(),
+    SEQUENCE.space(),
+    TOKENS.space(),
+    TOKEN_TIMES.space(),
+];
+
 /// A table: its schema, and what its owner set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TableRow {
