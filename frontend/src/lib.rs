@@ -39,8 +39,7 @@ use settings::Command;
 
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
-    let variable = |name: &str| std::env::var(name).ok();
-    match settings::read(std::env::args_os().skip(1), variable) {
+    match settings::read(std::env::args_os().skip(1), std::env::vars_os()) {
         Ok(Command::Serve(settings)) => server::run(*settings),
         Ok(Command::Help) => print(&settings::help()),
         Ok(Command::Version) => print(concat!("cumulog ", env!("CARGO_PKG_VERSION"), "\n")),

@@ -4,7 +4,12 @@
 //! variables and how its text becomes a value; help, parsing and messages all come
 //! from it. `KUMO_…` names are accepted for those who come from kumo.
 
-use std::{ffi::OsString, fmt::Write as _, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fmt::Write as _,
+    path::PathBuf,
+};
 
 use cumulog_engine::Durability;
 
@@ -81,6 +86,9 @@ impl Settings {
         self.data_dir.is_some() && chosen
     }
 }
+
+/// How the names of our own variables begin.
+const OURS: &str = "CUMULOG_";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -217,7 +225,7 @@ const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings of kumo that mean nothing here. Named at start, so that nobody believes
-/// they work.
+/// they work. A star stands for any end.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
     (
         "KUMO_PERSIST_FLUSH_INTERVAL_MS",
@@ -226,19 +234,19 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("KUMO_PPROF", "there is no Go profile to serve"),
     ("KUMO_PPROF_ADDR", "there is no Go profile to serve"),
     ("KUMO_RDS_BACKEND", "RDS is not emulated"),
-    ("KUMO_RDS_ENDPOINT_ADDRESS", "RDS is not emulated"),
+    ("KUMO_RDS_ENDPOINT_*", "RDS is not emulated"),
     ("KUMO_LAMBDA_EXECUTOR", "Lambda is not emulated"),
     ("KUMO_LATENCY_CONFIG", "latency is not injected"),
     ("KUMO_CHAOS_ENABLED", "faults are not injected"),
 ];
 
-/// Reads the command line, with `variable` looking up the environment.
+/// Reads the command line and the environment.
 pub(crate) fn read(
     arguments: impl IntoIterator<Item = OsString>,
-    variable: impl Fn(&str) -> Option<String>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Command, UsageError> {
     let mut settings = Settings::default();
-    read_environment(&mut settings, variable)?;
+    read_environment(&mut settings, &environment.into_iter().collect())?;
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut command_seen = false;
     while let Some(argument) = parser
@@ -275,28 +283,57 @@ pub(crate) fn read(
 
 fn read_environment(
     settings: &mut Settings,
-    variable: impl Fn(&str) -> Option<String>,
+    environment: &BTreeMap<OsString, OsString>,
 ) -> Result<(), UsageError> {
     for setting in SETTINGS {
         for name in setting.environment {
-            let Some(value) = variable(name).filter(|value| !value.is_empty()) else {
+            let value = environment.get(OsStr::new(name));
+            let Some(value) = value.filter(|value| !value.is_empty()) else {
                 continue;
             };
-            match apply(setting, settings, name, &value) {
+            let applied = match value.to_str() {
+                Some(value) => apply(setting, settings, name, value),
+                None => Err(UsageError(format!("{name}: the value is not UTF-8"))),
+            };
+            match applied {
                 // Other programs' names are taken where they make sense, never a reason not to start.
-                Err(error) if !name.starts_with("CUMULOG_") => {
+                Err(error) if !name.starts_with(OURS) || is_service_link(value) => {
                     settings.notes.push(format!("ignored: {error}"))
                 }
                 applied => applied?,
             }
         }
     }
-    for (name, why) in WITHOUT_EFFECT {
-        if variable(name).is_some() {
-            settings.notes.push(format!("{name} has no effect: {why}"));
-        }
-    }
+    let names = environment.keys().filter_map(|name| name.to_str());
+    settings.notes.extend(names.filter_map(note));
     Ok(())
+}
+
+/// Kubernetes gives every pod the address of each service: one called `cumulog` sets
+/// `CUMULOG_PORT=tcp://…`.
+fn is_service_link(value: &OsStr) -> bool {
+    value
+        .to_str()
+        .is_some_and(|text| text.starts_with("tcp://"))
+}
+
+/// What to tell of a variable that looks like a setting and has no effect.
+fn note(name: &str) -> Option<String> {
+    let without_effect = WITHOUT_EFFECT
+        .iter()
+        .find(|(known, _)| match known.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == *known,
+        });
+    if let Some((_, why)) = without_effect {
+        return Some(format!("{name} has no effect: {why}"));
+    }
+    let rest = name.strip_prefix(OURS).or(name.strip_prefix("KUMO_"))?;
+    let known = SETTINGS
+        .iter()
+        .any(|setting| setting.environment.contains(&name));
+    let service_link = rest.starts_with("SERVICE_") || rest.starts_with("PORT_");
+    (!known && !service_link).then(|| format!("{name} has no effect: there is no such setting"))
 }
 
 fn apply(
@@ -328,7 +365,8 @@ fn parse<T: std::str::FromStr>(text: &str, expected: &str) -> Result<T, String> 
 }
 
 fn service_list(text: &str) -> Result<Vec<String>, String> {
-    text.split(',')
+    let services: Vec<String> = text
+        .split(',')
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .map(|name| {
@@ -341,7 +379,11 @@ fn service_list(text: &str) -> Result<Vec<String>, String> {
                 )),
             }
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    match services.is_empty() {
+        true => Err(format!("`{text}` names no service")),
+        false => Ok(services),
+    }
 }
 
 /// The text of `--help`.
@@ -364,13 +406,10 @@ mod tests {
     use super::*;
 
     fn read_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
-        let variable = |name: &str| {
-            environment
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
-        match read(arguments.iter().map(OsString::from), variable) {
+        let environment = environment
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        match read(arguments.iter().map(OsString::from), environment) {
             Ok(Command::Serve(settings)) => Ok(*settings),
             Ok(other) => Err(format!("{other:?}")),
             Err(error) => Err(error.to_string()),
@@ -399,6 +438,40 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_without_effect_is_told() {
+        let check = |name, expected: &[&str]| {
+            let notes = read_with(&[], &[(name, "tcp://10.0.0.1:4566")])
+                .unwrap()
+                .notes;
+            assert_eq!(notes.len(), expected.len(), "{name}: {notes:?}");
+            for (note, expected) in notes.iter().zip(expected) {
+                assert!(note.contains(expected), "{note}");
+            }
+        };
+        check("CUMULOG_DATADIR", &["CUMULOG_DATADIR has no effect"]);
+        check("KUMO_FUTURE", &["KUMO_FUTURE has no effect"]);
+        check("KUMO_RDS_ENDPOINT_PORT", &["RDS is not emulated"]);
+        check("KUMO_RDS_ENDPOINT_ADDRESS_MYSQL", &["RDS is not emulated"]);
+        // What Kubernetes sets for a service of our name must not keep us from starting.
+        check("CUMULOG_PORT", &["ignored: CUMULOG_PORT"]);
+        check("CUMULOG_SERVICE_HOST", &[]);
+        check("CUMULOG_PORT_4566_TCP_ADDR", &[]);
+        check("PATH", &[]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_value_that_is_no_text_is_refused() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let value = OsStr::from_bytes(b"/data\xff").to_owned();
+        let error = read([], [("CUMULOG_DATA_DIR".into(), value)]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "CUMULOG_DATA_DIR: the value is not UTF-8"
+        );
+    }
+
+    #[test]
     fn nonsense_is_refused_by_name() {
         let check = |arguments: &[&str], expected: &str| {
             let error = read_with(arguments, &[]).unwrap_err();
@@ -411,6 +484,7 @@ mod tests {
             "`always` is not one of process, power",
         );
         check(&["--services", "s3,sqz"], "`sqz` is not one of");
+        check(&["--services", " ,"], "` ,` names no service");
         check(&["serve", "serve"], "serve");
         check(&["--port"], "missing argument");
     }
