@@ -90,6 +90,18 @@ impl<'a> Signs<'a> {
             && !self.speaks_cbor()
     }
 
+    /// The protocol of a REST request for a service that we do not know.
+    fn rest_protocol(&self) -> Protocol {
+        let scope = self
+            .credential
+            .map_or("", |credential| &*credential.service);
+        if scope.is_empty() || REST_XML_SCOPES.contains(&scope) {
+            Protocol::RestXml
+        } else {
+            Protocol::RestJson
+        }
+    }
+
     /// The protocol that the request seems to speak, whoever it is for.
     fn protocol(&self) -> Option<Protocol> {
         if self.speaks_cbor() {
@@ -108,12 +120,22 @@ impl<'a> Signs<'a> {
     }
 }
 
+/// The signing names of AWS's services of REST and XML. All its other REST services speak JSON.
+const REST_XML_SCOPES: &[&str] = &[
+    "s3",
+    "s3express",
+    "s3-object-lambda",
+    "s3-outposts",
+    "cloudfront",
+    "route53",
+];
+
 /// Finds the service and protocol of a request.
 pub(crate) fn find<'a>(services: &'a Services, signs: &Signs<'_>) -> Result<Route<'a>, Lost> {
     let protocol = signs.protocol();
-    let service = find_service(services, signs).map_err(|failure| {
-        let protocol = protocol.unwrap_or(Protocol::RestXml);
-        Lost { protocol, failure }
+    let service = find_service(services, signs).map_err(|failure| Lost {
+        protocol: protocol.unwrap_or_else(|| signs.rest_protocol()),
+        failure,
     })?;
     let rest = service
         .schema
@@ -128,6 +150,9 @@ pub(crate) fn find<'a>(services: &'a Services, signs: &Signs<'_>) -> Result<Rout
     } else {
         service.schema.protocols[0]
     };
+    // A form to a service that never spoke the query protocol is no query.
+    let protocol =
+        protocol.filter(|&spoken| spoken != Protocol::Query || service.schema.speaks(spoken));
     let protocol = rest.or(protocol).unwrap_or(bare);
     Ok(Route { service, protocol })
 }
@@ -270,6 +295,7 @@ mod tests {
     const SIGNED_SQS: &str = "authorization: AWS4-HMAC-SHA256 Credential=any/20261122/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=00";
     const SIGNED_LAMBDA: &str = "authorization: AWS4-HMAC-SHA256 Credential=any/20261122/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=00";
     const SIGNED_S3: &str = "authorization: AWS4-HMAC-SHA256 Credential=any/20261122/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00";
+    const SIGNED_DYNAMODB: &str = "authorization: AWS4-HMAC-SHA256 Credential=any/20261122/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=00";
     const FORM: &str = "content-type: application/x-www-form-urlencoded";
     const JSON: &str = "content-type: application/x-amz-json-1.0";
 
@@ -402,7 +428,13 @@ mod tests {
             "GET /2015-03-31/functions",
             &[SIGNED_LAMBDA],
             "",
-            "NotImplemented RestXml",
+            "NotImplemented RestJson",
+        );
+        check(
+            "POST /",
+            &[SIGNED_DYNAMODB, FORM],
+            "Action=ListTables",
+            "UnknownOperationException Json10",
         );
         check(
             "POST /",
