@@ -33,6 +33,7 @@ pub(crate) struct SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
+        // A clock set before 1970 stands at its beginning.
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();

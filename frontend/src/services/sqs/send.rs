@@ -69,13 +69,6 @@ pub(super) async fn send_message(
     })
 }
 
-/// Puts a message on the queue of an ARN, in the caller's transaction: for notifications and fan-out.
-#[allow(dead_code, reason = "S3 notifications and SNS come with a later issue")]
-pub(crate) fn enqueue(call: &Call, txn: &mut Txn, arn: &str, draft: Draft) -> Result<Sent> {
-    let queue = Queue::of_arn(txn, arn)?.ok_or_else(|| SqsError::no_queue(call))?;
-    put(call, txn, &queue, draft)
-}
-
 fn put(call: &Call, txn: &mut Txn, queue: &Queue, draft: Draft) -> Result<Sent> {
     let mut ledger = Ledger::open(txn, queue, call.clock().now().0)?;
     let sent = send(&mut ledger, call, queue, draft)?;
