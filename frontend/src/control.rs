@@ -1,6 +1,8 @@
 //! The control plane: what is not AWS's. JSON under `/_cumulog/`, and the health
 //! checks that other emulators' users have in their scripts.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use cumulog_engine::Status;
 use http::{Method, StatusCode, header};
@@ -26,14 +28,24 @@ pub(crate) fn owns(request: &Request, signed: bool) -> bool {
         || (&*request.path == "/health" && !signed && request.method != Method::PUT)
 }
 
-/// Answers a request to the control plane.
-pub(crate) async fn handle(emulator: &Emulator, request: &Request) -> Response {
+/// What the log calls a request to the control plane.
+pub(crate) fn operation(request: &Request) -> &'static str {
+    match &*request.path {
+        "/health" | "/_cumulog/health" | "/_localstack/health" => "Health",
+        "/_cumulog/info" => "Info",
+        "/_cumulog/reset" => "Reset",
+        _ => "-",
+    }
+}
+
+/// Answers a request to the control plane; `lsn` takes that of its commit.
+pub(crate) async fn handle(emulator: &Emulator, request: &Request, lsn: &AtomicU64) -> Response {
     let get = request.method == Method::GET || request.method == Method::HEAD;
     match &*request.path {
         "/health" if get => simple_health(emulator),
         "/_cumulog/health" if get => health(emulator),
         "/_cumulog/info" if get => answer(StatusCode::OK, &info(emulator)),
-        "/_cumulog/reset" if request.method == Method::POST => reset(emulator).await,
+        "/_cumulog/reset" if request.method == Method::POST => reset(emulator, lsn).await,
         "/_localstack/health" if get => answer(StatusCode::OK, &localstack_health(emulator)),
         "/health" | "/_cumulog/health" | "/_cumulog/info" | "/_localstack/health" => {
             method_not_allowed("GET, HEAD")
@@ -162,9 +174,10 @@ fn localstack_health(emulator: &Emulator) -> Value {
 }
 
 /// Empties all services in one transaction: a crash leaves all of it or none.
-async fn reset(emulator: &Emulator) -> Response {
+async fn reset(emulator: &Emulator, committed: &AtomicU64) -> Response {
     let pending = emulator.world.store.reset();
     let lsn = pending.lsn().map(|lsn| lsn.0);
+    committed.store(lsn.unwrap_or(0), Ordering::Relaxed);
     match pending.await {
         Ok(()) => answer(StatusCode::OK, &json!({ "status": "reset", "lsn": lsn })),
         Err(error) => answer(

@@ -305,6 +305,14 @@ class Answer:
         return self.body.decode()
 
 
+def wait_for(condition, seconds=10):
+    """Returns once `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen"
+        time.sleep(0.01)
+
+
 def request(server: Cumulog, method: str, path: str, headers=None, body=None, service=None) -> Answer:
     """One HTTP request as given, with no SDK in between; `service` adds an `Authorization` for it."""
     headers = (authorization(service) if service else {}) | (headers or {})

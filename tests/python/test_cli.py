@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cumulog import Cumulog, binary, environment, error_code, free_port, request
+from cumulog import Cumulog, binary, environment, error_code, free_port, request, wait_for
 
 
 def run(*arguments, **env):
@@ -352,13 +352,6 @@ def test_idle_connections_do_not_hold_up_the_stop(durable):
 
 
 # Helpers.
-
-
-def wait_for(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.01)
 
 
 class served:

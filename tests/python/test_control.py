@@ -2,7 +2,7 @@
 
 import pytest
 
-from cumulog import REGION, error_code, request, restarted
+from cumulog import REGION, error_code, request, restarted, wait_for
 
 
 def test_kumos_health_check(server):
@@ -93,6 +93,17 @@ def test_reset_empties_every_service_for_good(durable):
     assert "Messages" not in durable.sqs.receive_message(QueueUrl=url)
 
 
+def test_the_control_plane_is_logged_like_any_request(durable):
+    answer = request(durable, "POST", "/_cumulog/reset", body=b"{}")
+    # The body was not read, so the connection cannot go on, and the client must know.
+    assert answer.headers["connection"] == "close"
+    request_id = answer.headers["x-amz-request-id"]
+    wait_for(lambda: request_id in durable.log)
+    line = next(line for line in durable.log.splitlines() if request_id in line)
+    for words in ("service=cumulog", "operation=Reset", "status=200", f"lsn={answer.json['lsn']}"):
+        assert words in line, line
+
+
 def test_what_is_not_there_says_so(server):
     for method, path, status in [
         ("GET", "/_cumulog/reset", 405),
@@ -109,7 +120,11 @@ def test_web_pages_from_elsewhere_are_refused(server):
     there = {"Origin": "https://example.com"}
     here = {"Origin": "http://localhost:3000"}
     assert request(server, "POST", "/_cumulog/reset", there).status == 403
-    assert request(server, "GET", "/", there, service="s3").status == 403
+    refused = request(server, "GET", "/", there, service="s3")
+    assert refused.status == 403
+    assert "access-control-allow-origin" not in refused.headers
+    answer = request(server, "GET", "/_cumulog/health", here)
+    assert answer.headers["access-control-allow-origin"] == here["Origin"]
     answer = request(server, "GET", "/", here, service="s3")
     assert answer.status == 200
     assert answer.headers["access-control-allow-origin"] == here["Origin"]

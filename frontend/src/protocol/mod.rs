@@ -69,13 +69,6 @@ enum Unread {
 pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming>) -> Response {
     let started = Instant::now();
     let (request, body) = Request::split(request);
-    let credential = sigv4::from_request(&request.headers, request.query.as_deref());
-    if let cors::Verdict::Answer(response) = cors::judge(&request.method, &request.headers) {
-        return response;
-    }
-    if control::owns(&request, credential.is_some()) {
-        return control::handle(emulator, &request).await;
-    }
     let mut trace = Trace {
         service: "-",
         operation: "-",
@@ -85,7 +78,16 @@ pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming
         error: None,
     };
     let ended = body.ended();
-    let mut response = answer(emulator, &request, body, credential, &mut trace).await;
+    let mut response = match cors::judge(&request.method, &request.headers) {
+        cors::Verdict::Answer(response) => response,
+        cors::Verdict::Pass => {
+            let mut response = dispatch(emulator, &request, body, &mut trace).await;
+            if let Some(origin) = request.headers.get(header::ORIGIN) {
+                cors::allow(origin, response.headers_mut());
+            }
+            response
+        }
+    };
     if request.method == Method::HEAD {
         *response.body_mut() = Bytes::new().into();
     }
@@ -95,11 +97,24 @@ pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Some(origin) = request.headers.get(header::ORIGIN) {
-        cors::allow(origin, response.headers_mut());
-    }
     write_line(emulator, &trace, &response, started);
     response
+}
+
+/// The control plane takes what is ours, the services the rest.
+async fn dispatch(
+    emulator: &Emulator,
+    request: &Request,
+    body: body::Arriving,
+    trace: &mut Trace,
+) -> Response {
+    let credential = sigv4::from_request(&request.headers, request.query.as_deref());
+    if control::owns(request, credential.is_some()) {
+        trace.service = "cumulog";
+        trace.operation = control::operation(request);
+        return control::handle(emulator, request, &trace.lsn).await;
+    }
+    answer(emulator, request, body, credential, trace).await
 }
 
 /// Every answer names its request, under both names that clients look for.
