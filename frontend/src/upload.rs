@@ -12,7 +12,7 @@ use http::HeaderMap;
 use hyper::body::Body as _;
 
 use crate::{
-    checksum::{Algorithm, Checksum, Hasher},
+    checksum::{Algorithm, Checksum},
     chunked::{ChunkError, ChunkedDecoder, Framing, Step},
     failure::Failure,
     http::{Arriving, BodyError, Chunks},
@@ -42,9 +42,12 @@ pub(crate) fn open(headers: &HeaderMap, body: Arriving) -> Result<ByteStream, Fa
 }
 
 /// Verifies a body that was read whole against what the headers say of it:
-/// `Content-MD5` and `x-amz-checksum-…`. A header that `input` binds to a member is
+/// `x-amz-content-sha256`, `Content-MD5` and `x-amz-checksum-…`. A header that `input` binds to a member is
 /// the handler's: it may speak of something else, such as a whole object.
 pub(crate) fn verify(headers: &HeaderMap, input: &Schema, body: &[u8]) -> Result<(), Failure> {
+    if let Some(expected) = payload_hash(headers) {
+        check_hash(&Algorithm::Sha256.checksum(body), expected)?;
+    }
     let is_bound = |name: &str| {
         let mut members = input
             .members
@@ -158,15 +161,15 @@ fn hashed(chunks: Chunks, expected: String) -> impl futures_util::Stream<Item = 
                 hasher.update(&chunk);
                 Ok(Some((chunk, (chunks, hasher, expected))))
             }
-            None => check_hash(hasher, expected)
+            None => check_hash(&hasher.finish(), expected)
                 .map(|()| None)
                 .map_err(Into::into),
         }
     })
 }
 
-fn check_hash(hasher: Hasher, expected: String) -> Result<(), Failure> {
-    let computed = hasher.finish().hex();
+fn check_hash(computed: &Checksum, expected: String) -> Result<(), Failure> {
+    let computed = computed.hex();
     if computed == expected {
         return Ok(());
     }

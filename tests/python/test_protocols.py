@@ -1,6 +1,7 @@
 """Requests as bytes, with no SDK in between: routing, protocols, limits, and what hostile clients send."""
 
 import base64
+import hashlib
 import json
 import re
 import socket
@@ -160,6 +161,16 @@ def test_deep_nesting_is_refused_and_harms_nothing(server, table):
 def test_unknown_members_are_skipped(server):
     answer = json_request(server, "dynamodb", DYNAMODB + "ListTables", {"Limit": 1, "Nonsense": {"a": [1, {}]}})
     assert answer.status == 200
+
+
+def test_a_limit_is_answered_in_the_words_of_the_service(start):
+    server = start("--request-bytes-max", "1000")
+    answer = json_request(server, "dynamodb", DYNAMODB + "ListTables", b" " * 1001)
+    assert answer.status == 413 and "RequestEntityTooLarge" in answer.text
+    answer = request(server, "PUT", "/bucket", body=b" " * 1001, service="s3")
+    assert answer.status == 400
+    assert "<Code>MaxMessageLengthExceeded</Code>" in answer.text
+    assert "<MaxMessageLengthBytes>1000</MaxMessageLengthBytes>" in answer.text
 
 
 def test_an_oversize_body_is_refused_without_reading_it(server):
@@ -470,6 +481,18 @@ def test_a_chunked_body_needs_its_decoded_length(server, bucket):
     answer = request(server, "PUT", f"/{bucket}/k", headers, chunked(b"hello"), service="s3")
     assert answer.status == 411
     assert "<Code>MissingContentLength</Code>" in answer.text
+
+
+def test_a_document_that_is_not_what_was_signed_is_refused(server, bucket):
+    body = b"<Tagging><TagSet/></Tagging>"
+
+    def put(signed):
+        headers = {"x-amz-content-sha256": hashlib.sha256(signed).hexdigest()}
+        return request(server, "PUT", f"/{bucket}?tagging", headers, body, service="s3")
+
+    assert put(body).status == 200
+    answer = put(b"another")
+    assert (answer.status, "XAmzContentSHA256Mismatch" in answer.text) == (400, True), answer
 
 
 def test_checksums_in_headers_are_verified(server, s3, bucket):

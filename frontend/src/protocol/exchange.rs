@@ -120,7 +120,10 @@ impl<'a> Exchange<'a> {
                 Content::Stream(upload::open(self.signs.headers, body)?)
             }
             body => {
-                let body = read(body, self.emulator.settings.request_bytes_max).await?;
+                let bytes_max = self.emulator.settings.request_bytes_max;
+                let body = read(body, bytes_max)
+                    .await
+                    .map_err(|failure| in_words_of_s3(failure, bytes_max))?;
                 upload::verify(self.signs.headers, operation.input, &body)?;
                 Content::Whole(body)
             }
@@ -173,6 +176,15 @@ impl<'a> Exchange<'a> {
             trace.host_id.as_deref(),
         )
     }
+}
+
+/// S3 has a code of its own for a document that is too long.
+fn in_words_of_s3(failure: Failure, bytes_max: usize) -> Failure {
+    if failure.status != 413 {
+        return failure;
+    }
+    Failure::sender("MaxMessageLengthExceeded", 400, "Your request was too big.")
+        .with("MaxMessageLengthBytes", bytes_max.to_string())
 }
 
 /// `text`, or what stands for none; most requests share that one.
