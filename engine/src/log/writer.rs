@@ -117,6 +117,12 @@ impl Writer {
     ///
     /// What makes the state larger leaves some room in every segment. On a full disk, deletions go on in that.
     pub(crate) fn append(&mut self, batch: &mut [u8], grows: bool) -> Result<(), Failure> {
+        if !self.carry.is_empty() {
+            // Before the batch, whose refusal must not take them along.
+            self.take_spare(record::largest_bytes(batch), grows)
+                .and_then(|spare| self.open_segment(spare))
+                .map_err(Fault::failure)?;
+        }
         let (position, segment) = (self.position, self.segment.clone());
         self.touched = false;
         let mut next = None;

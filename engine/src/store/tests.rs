@@ -382,6 +382,45 @@ fn a_full_disk_opens_and_can_be_read() {
 }
 
 #[test]
+fn whatever_fails_after_a_full_opening_keeps_what_was_carried() {
+    let before = Simulated::default();
+    let mut lab = Lab::open_with(&before, options(Durability::Process));
+    lab.put("a", b"1").expect("there is a disk");
+    for number in 0.. {
+        let faults = Faults {
+            errors: [(number, Fault::Io)].into(),
+            ..Faults::default()
+        };
+        let disk = before.restart(Crash::Process(255), faults);
+        let removed = disk.remove(Path::new("data/log/000000000002.log"));
+        disk.set_space(Some(0));
+        let Some(Ok(mut lab)) = removed
+            .ok()
+            .map(|()| Lab::try_open(&disk, options(Durability::Power)))
+        else {
+            continue;
+        };
+        disk.set_space(None);
+        // The fault may hit any of them.
+        for key in ["b", "c"] {
+            let _ = lab.put(key, b"1");
+        }
+        let keys = lab.keys();
+        assert!(keys.starts_with('a'), "operation {number}: {keys}");
+        for crash in [Crash::Process(255), Crash::Power(Loss::All)] {
+            let after = Lab::open(&disk.restart(crash, Faults::default())).keys();
+            assert!(
+                keys.split(' ').all(|key| after.contains(key)),
+                "operation {number}, {crash:?}: {after} instead of {keys}"
+            );
+        }
+        if disk.trace().len() as u64 <= number {
+            return;
+        }
+    }
+}
+
+#[test]
 fn ephemeral_key_spaces_are_published_in_order_and_not_logged() {
     let disk = Simulated::default();
     let mut lab = Lab::open(&disk);
