@@ -128,10 +128,14 @@ impl Driver {
 
     fn sync_if_due(&mut self, now: Instant) {
         let due = self.sync_due().is_some_and(|due| now >= due);
-        let Some((file, path, lsn)) = self.writer.sync_job().filter(|_| due) else {
+        if !due {
+            return;
+        }
+        self.unsynced_since = None;
+        // A failed write may have had it synced already.
+        let Some((file, path, lsn)) = self.writer.sync_job() else {
             return;
         };
-        self.unsynced_since = None;
         if self.threaded {
             let shared = self.shared.clone();
             let file = file.clone();

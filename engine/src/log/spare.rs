@@ -117,7 +117,8 @@ impl Spares {
 
     /// When to call [`tend`](Self::tend) again, if nothing else happens.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
-        let failed = self.failed.as_ref().filter(|_| !self.is_poisoned());
+        let is_idle = matches!(self.state, State::None) && !self.is_poisoned();
+        let failed = self.failed.as_ref().filter(|_| is_idle);
         failed.map(|(tried, _)| *tried + RETRY)
     }
 

@@ -421,6 +421,25 @@ fn whatever_fails_after_a_full_opening_keeps_what_was_carried() {
 }
 
 #[test]
+fn after_a_refused_write_the_log_has_nothing_to_hurry_for() {
+    let before = Simulated::default();
+    let mut lab = Lab::open_with(&before, options(Durability::Process));
+    lab.put("a", b"1").expect("there is a disk");
+    let disk = Simulated::new(Faults {
+        errors: [(before.trace().len() as u64, Fault::Io)].into(),
+        ..Faults::default()
+    });
+    let mut lab = Lab::open_with(&disk, options(Durability::Process));
+    lab.put("a", b"1").expect("there is a disk");
+    assert!(matches!(lab.put("b", b"2"), Err(Error::Io { .. })));
+    lab.pass(Duration::from_secs(1));
+    match lab.driver.step(lab.now) {
+        Next::Wait(deadline) => assert!(deadline.is_none_or(|at| at > lab.now), "{deadline:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn ephemeral_key_spaces_are_published_in_order_and_not_logged() {
     let disk = Simulated::default();
     let mut lab = Lab::open(&disk);
