@@ -290,7 +290,6 @@ impl Shared {
     /// For the log: the batch that is waiting, if any.
     pub(crate) fn next_task(&self) -> Task {
         let mut queue = self.queue.lock();
-        queue.nudged = false;
         match queue.stage {
             Stage::Closing if queue.batch.waiters.is_empty() => Task::Close,
             _ if queue.batch.waiters.is_empty() => Task::Nothing,
@@ -399,6 +398,8 @@ impl Shared {
             Some(deadline) => drop(self.work.wait_while_until(&mut queue, idle, deadline)),
             None => self.work.wait_while(&mut queue, idle),
         }
+        // Only here: a nudge that comes while the log looks is for the next look.
+        queue.nudged = false;
     }
 
     /// Takes no more writes, and lets the log finish. Without a log there is nothing to finish.

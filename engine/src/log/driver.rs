@@ -3,15 +3,15 @@
 //! [`Driver::step`] does everything there is to do at one moment and says when it wants to be called again; so tests can
 //! drive it by hand, at times they make up. [`super::thread`] puts a thread around it.
 
-use super::writer::Writer;
+use super::writer::{SyncJob, Writer};
 use crate::disk::Lock;
 use crate::error::Failure;
 use crate::sequencer::{LogStatus, Shared, SmallTask, Task, Work};
 use crate::store::{Durability, Lsn, Options};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::thread;
 use std::time::Instant;
 
 /// When a [`Driver`] wants to be called again.
@@ -50,7 +50,8 @@ pub struct Driver {
     marked: bool,
     /// Is there a thread that sleeps? Then slow work goes to others, which wake it.
     threaded: bool,
-    syncing: Option<JoinHandle<(Lsn, io::Result<()>)>>,
+    /// Gets the end of the sync that another thread makes.
+    syncing: Option<Receiver<Result<Lsn, Failure>>>,
     poisoned: bool,
 }
 
@@ -133,56 +134,62 @@ impl Driver {
         }
         self.unsynced_since = None;
         // A failed write may have had it synced already.
-        let Some((file, path, lsn)) = self.writer.sync_job() else {
+        let Some(job) = self.writer.sync_job() else {
             return;
         };
-        if self.threaded {
-            let shared = self.shared.clone();
-            let file = file.clone();
-            let task = thread::Builder::new()
-                .name("cumulog-sync".into())
-                .spawn(move || {
-                    let done = file.sync_data();
-                    shared.nudge();
-                    (lsn, done)
-                });
-            if let Ok(task) = task {
-                self.syncing = Some(task);
-                return;
-            }
+        if !(self.threaded && self.sync_in_background(job.clone())) {
+            self.synced(job.run());
         }
-        self.synced(lsn, file.sync_data(), path);
+    }
+
+    /// Says whether there is a thread for it.
+    fn sync_in_background(&mut self, job: SyncJob) -> bool {
+        let shared = self.shared.clone();
+        let (done, syncing) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("cumulog-sync".into())
+            .spawn(move || {
+                // Said before the nudge: the log may look at once. Nobody listens any more after a bug.
+                let _ = done.send(job.run());
+                shared.nudge();
+            });
+        let is_running = thread.is_ok();
+        self.syncing = is_running.then_some(syncing);
+        is_running
     }
 
     fn collect_sync(&mut self, now: Instant) {
-        if let Some(task) = self.syncing.take_if(|task| task.is_finished()) {
-            self.join_sync(task);
-            if self.writer.needs_sync() {
-                self.unsynced_since.get_or_insert(now);
-            }
-        }
-    }
-
-    fn join_sync(&mut self, task: JoinHandle<(Lsn, io::Result<()>)>) {
-        let path = self.directory.clone();
-        match task.join() {
-            Ok((lsn, done)) => self.synced(lsn, done, path),
-            Err(_) => self.synced(Lsn(0), Err(io::ErrorKind::Other.into()), path),
+        let Some(syncing) = &self.syncing else {
+            return;
+        };
+        let done = match syncing.try_recv() {
+            Ok(done) => done,
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => Err(self.poisoned_here()),
+        };
+        self.syncing = None;
+        self.synced(done);
+        if self.writer.needs_sync() {
+            self.unsynced_since.get_or_insert(now);
         }
     }
 
     /// Crash argument 5: one failed sync, and nothing is written any more.
-    fn synced(&mut self, lsn: Lsn, done: io::Result<()>, path: PathBuf) {
+    fn synced(&mut self, done: Result<Lsn, Failure>) {
         match done {
-            Ok(()) => self.writer.sync_done(lsn),
-            Err(_) => self.poison(path),
+            Ok(lsn) => self.writer.sync_done(lsn),
+            Err(failure) => self.poison(&failure),
         }
     }
 
-    fn poison(&mut self, path: PathBuf) {
+    fn poison(&mut self, failure: &Failure) {
         self.poisoned = true;
-        self.shared
-            .poison(&Failure::Poisoned { path }, self.status());
+        self.shared.poison(failure, self.status());
+    }
+
+    fn poisoned_here(&self) -> Failure {
+        let path = self.directory.clone();
+        Failure::Poisoned { path }
     }
 
     fn mark_if_idle(&mut self, now: Instant) {
@@ -230,14 +237,13 @@ impl Driver {
     }
 
     fn close(&mut self) -> Next {
-        if let Some(task) = self.syncing.take() {
-            self.join_sync(task);
+        if let Some(syncing) = self.syncing.take() {
+            let done = syncing.recv();
+            self.synced(done.unwrap_or_else(|_| Err(self.poisoned_here())));
         }
         self.writer.spares.finish();
         let result = if self.poisoned {
-            Err(Failure::Poisoned {
-                path: self.directory.clone(),
-            })
+            Err(self.poisoned_here())
         } else {
             self.writer.close()
         };
@@ -285,9 +291,9 @@ impl Driver {
 
     /// After a bug: as after a failed sync, and there is nobody left to close it.
     pub(crate) fn give_up(&mut self) {
-        let path = self.directory.clone();
-        self.poison(path.clone());
-        self.shared.closed(Err(Failure::Poisoned { path }));
+        let failure = self.poisoned_here();
+        self.poison(&failure);
+        self.shared.closed(Err(failure));
     }
 }
 

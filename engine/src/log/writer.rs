@@ -6,6 +6,7 @@ use super::spare::{Prepared, Spares};
 use crate::disk::File;
 use crate::error::Failure;
 use crate::store::Lsn;
+use parking_lot::Mutex;
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +43,24 @@ struct Segment {
     seed: Seed,
     /// Its reserved length.
     bytes: u64,
+    /// Held during a sync; true once one failed. The kernel tells of a lost page only once, so whoever syncs next, maybe
+    /// at the same time in another thread, would be told that all is well.
+    lost: Mutex<bool>,
+}
+
+/// A sync that another thread can make meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct SyncJob {
+    segment: Arc<Segment>,
+    lsn: Lsn,
+}
+
+impl SyncJob {
+    /// Returns what is synced then.
+    pub(crate) fn run(self) -> Result<Lsn, Failure> {
+        sync(&self.segment).map_err(Fault::failure)?;
+        Ok(self.lsn)
+    }
 }
 
 /// Why a step could not be done.
@@ -284,6 +303,7 @@ impl Writer {
             file: spare.file,
             path: spare.path,
             bytes: spare.bytes,
+            lost: Mutex::new(false),
         };
         let refused = |error| Fault::Refused(Failure::io("write", &segment.path)(error));
         write_all(&*segment.file, &header.encode(), 0).map_err(refused)?;
@@ -353,15 +373,12 @@ impl Writer {
         self.sync().map_err(Fault::failure)
     }
 
-    /// What another thread can sync meanwhile: the file, its path, and the LSN that is synced once that is done.
-    pub(crate) fn sync_job(&self) -> Option<(Arc<dyn File>, PathBuf, Lsn)> {
-        let segment = self.segment.as_ref()?;
-        self.needs_sync().then(|| {
-            (
-                segment.file.clone(),
-                segment.path.clone(),
-                self.position.link.lsn,
-            )
+    /// What another thread can sync meanwhile, if anything.
+    pub(crate) fn sync_job(&self) -> Option<SyncJob> {
+        let segment = self.segment.clone().filter(|_| self.needs_sync())?;
+        Some(SyncJob {
+            segment,
+            lsn: self.position.link.lsn,
         })
     }
 
@@ -418,10 +435,12 @@ impl Fault {
 
 /// Crash argument 5: an error is final, whatever it is.
 fn sync(segment: &Segment) -> Result<(), Fault> {
-    segment
-        .file
-        .sync_data()
-        .map_err(|_| Fault::Poisoned(segment.path.clone()))
+    let mut lost = segment.lost.lock();
+    *lost = *lost || segment.file.sync_data().is_err();
+    if *lost {
+        return Err(Fault::Poisoned(segment.path.clone()));
+    }
+    Ok(())
 }
 
 fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
@@ -464,4 +483,54 @@ fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{self, Disk, Faults, Simulated};
+    use std::path::Path;
+
+    /// Appends, fails the sync that another thread makes, and goes on to a new segment before anyone was told.
+    #[test]
+    fn a_failed_sync_is_final_whoever_made_it() {
+        let begin = |disk: &Simulated| {
+            let directory = Path::new("log");
+            disk.create_directory(directory).expect("there is a disk");
+            let start = Start {
+                identity: Identity {
+                    store: Id::default(),
+                    branch: Id::default(),
+                    epoch: 1,
+                },
+                position: Cut::default(),
+                carry: Vec::new(),
+                carried: Lsn(0),
+                clean: true,
+            };
+            let spares = Spares::new(Arc::new(disk.clone()), directory.into(), 1, 64 << 10);
+            let mut writer = Writer::new(start, spares, Salts(Some(1)));
+            let small = append(&mut writer, Lsn(1), 10);
+            small.expect("there is a disk");
+            writer
+        };
+        let healthy = Simulated::default();
+        begin(&healthy);
+        let number = healthy.trace().len() as u64;
+        let disk = Simulated::new(Faults {
+            errors: [(number, disk::Fault::Io)].into(),
+            ..Faults::default()
+        });
+        let mut writer = begin(&disk);
+        let job = writer.sync_job().expect("a record is not synced");
+        assert!(matches!(job.run(), Err(Failure::Poisoned { .. })));
+        let large = append(&mut writer, Lsn(2), 60 << 10);
+        assert!(matches!(large, Err(Failure::Poisoned { .. })), "{large:?}");
+    }
+
+    fn append(writer: &mut Writer, lsn: Lsn, bytes: usize) -> Result<(), Failure> {
+        let mut batch = Vec::new();
+        record::append_unframed(&mut batch, lsn, |out| out.resize(out.len() + bytes, 1));
+        writer.append(&mut batch, true)
+    }
 }

@@ -440,6 +440,41 @@ fn after_a_refused_write_the_log_has_nothing_to_hurry_for() {
 }
 
 #[test]
+fn a_nudge_between_looking_and_sleeping_is_not_lost() {
+    let mut lab = Lab::open(&Simulated::default());
+    lab.settle();
+    lab.store.shared.nudge();
+    lab.settle();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    lab.store.shared.wait_for_work(Some(deadline));
+    assert!(Instant::now() < deadline);
+}
+
+/// The log's thread must look again whenever a sync ends, however late that thread is gone.
+#[test]
+fn an_idle_log_soon_knows_that_its_sync_is_done() {
+    let options = Options {
+        seed: None,
+        sync_delay: Duration::ZERO,
+        ..options(Durability::Process)
+    };
+    let disk = Arc::new(Simulated::default());
+    let (store, _) = Store::open(disk, Path::new("data"), options).expect("it opens");
+    for number in 1..=500 {
+        let put = store.commit(|txn| {
+            txn.put(SPACE, b"a", b"1");
+            Ok::<_, ()>(())
+        });
+        put.wait().expect("there is a disk").expect("it succeeds");
+        let begun = Instant::now();
+        while store.status().synced < Lsn(number) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{number}");
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
 fn ephemeral_key_spaces_are_published_in_order_and_not_logged() {
     let disk = Simulated::default();
     let mut lab = Lab::open(&disk);
