@@ -53,7 +53,7 @@ struct Queue {
     /// The newest state.
     head: Root,
     batch: Batch,
-    /// The bytes and late waiters of the batch that the log is writing.
+    /// What the queue knows of the batch that the log is writing.
     in_flight: Option<InFlight>,
     /// Why no more writes are taken, for good.
     refused: Option<Failure>,
@@ -101,11 +101,20 @@ impl std::fmt::Debug for Batch {
     }
 }
 
-#[derive(Debug)]
+/// Its waiters stay here, so that they are told even if the log loses the batch to a panic.
+#[derive(Default)]
 struct InFlight {
     bytes: usize,
-    /// Those that only read what the batch in flight made.
-    late: Vec<Arc<Slot>>,
+    waiters: Vec<Waiter>,
+}
+
+impl std::fmt::Debug for InFlight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InFlight")
+            .field("bytes", &self.bytes)
+            .field("waiters", &self.waiters.len())
+            .finish()
+    }
 }
 
 struct Waiter {
@@ -118,7 +127,6 @@ pub(crate) struct Work {
     pub(crate) bytes: Vec<u8>,
     pub(crate) grows: bool,
     root: Arc<Root>,
-    waiters: Vec<Waiter>,
 }
 
 /// What the log finds when it looks.
@@ -126,6 +134,8 @@ pub(crate) enum Task {
     Write(Work),
     Close,
     Nothing,
+    /// Nor will there ever be anything.
+    Closed,
 }
 
 /// What a committer that helps finds.
@@ -239,16 +249,15 @@ impl Shared {
             return Pending::ready(Ok(result), None);
         }
         let slot = Arc::new(Slot::default());
+        let waiter = Waiter {
+            slot: slot.clone(),
+            callbacks,
+        };
         let queue = &mut *queue;
         match &mut queue.in_flight {
             // The batch behind it would keep it waiting longer.
-            Some(in_flight) if queue.batch.waiters.is_empty() && callbacks.is_empty() => {
-                in_flight.late.push(slot.clone());
-            }
-            _ => queue.batch.waiters.push(Waiter {
-                slot: slot.clone(),
-                callbacks,
-            }),
+            Some(in_flight) if queue.batch.waiters.is_empty() => in_flight.waiters.push(waiter),
+            _ => queue.batch.waiters.push(waiter),
         }
         Pending::queued(result, slot, None)
     }
@@ -291,6 +300,7 @@ impl Shared {
     pub(crate) fn next_task(&self) -> Task {
         let mut queue = self.queue.lock();
         match queue.stage {
+            Stage::Closed(_) => Task::Closed,
             Stage::Closing if queue.batch.waiters.is_empty() => Task::Close,
             _ if queue.batch.waiters.is_empty() => Task::Nothing,
             _ => Task::Write(queue.take_batch()),
@@ -318,53 +328,32 @@ impl Shared {
         // Dropped at the very end: it may be the last to hold much of what was deleted.
         let _before = mem::replace(&mut *self.published.write(), work.root);
         queue.log = log;
-        let late = queue
-            .in_flight
-            .take()
-            .map_or_else(Vec::new, |in_flight| in_flight.late);
+        let told = queue.in_flight.take().unwrap_or_default().waiters;
         work.bytes.clear();
         if work.bytes.capacity() <= BUFFER_BYTES_KEPT {
             queue.spare_bytes = work.bytes;
         }
         self.make_room(queue);
-        for waiter in work.waiters {
+        for waiter in told {
             waiter.slot.say(Ok(()));
             run(waiter.callbacks);
         }
-        late.iter().for_each(|slot| slot.say(Ok(())));
     }
 
-    /// The log does not have the batch: everything that was built on it falls with it.
-    pub(crate) fn fail(&self, work: Work, failure: &Failure, log: LogStatus) {
+    /// The log does not have the batch: everything that was built on it falls with it. After [`Failure::Poisoned`] it takes
+    /// no other.
+    pub(crate) fn fail(&self, failure: &Failure, log: LogStatus) {
         let mut queue = self.queue.lock();
         queue.head = (**self.published.read()).clone();
         queue.log = log;
         if matches!(failure, Failure::Poisoned { .. }) {
             queue.refused = Some(failure.clone());
         }
-        let late = queue
-            .in_flight
-            .take()
-            .map_or_else(Vec::new, |in_flight| in_flight.late);
+        let in_flight = queue.in_flight.take().unwrap_or_default().waiters;
         let behind = mem::take(&mut queue.batch).waiters;
         self.make_room(queue);
-        let waiters = work.waiters.into_iter().chain(behind);
-        waiters.for_each(|waiter| waiter.slot.say(Err(failure.clone())));
-        late.iter().for_each(|slot| slot.say(Err(failure.clone())));
-    }
-
-    /// Refuses all writes from now on, and fails those that wait.
-    pub(crate) fn poison(&self, failure: &Failure, log: LogStatus) {
-        let mut queue = self.queue.lock();
-        queue.refused = Some(failure.clone());
-        let work = Work {
-            bytes: Vec::new(),
-            grows: false,
-            root: Arc::default(),
-            waiters: Vec::new(),
-        };
-        drop(queue);
-        self.fail(work, failure, log);
+        let told = in_flight.into_iter().chain(behind);
+        told.for_each(|waiter| waiter.slot.say(Err(failure.clone())));
     }
 
     fn make_room(&self, mut queue: MutexGuard<'_, Queue>) {
@@ -392,7 +381,7 @@ impl Shared {
     pub(crate) fn wait_for_work(&self, deadline: Option<Instant>) {
         let mut queue = self.queue.lock();
         let idle = |queue: &mut Queue| {
-            !queue.nudged && queue.batch.waiters.is_empty() && queue.stage != Stage::Closing
+            !queue.nudged && queue.batch.waiters.is_empty() && queue.stage == Stage::Open
         };
         match deadline {
             Some(deadline) => drop(self.work.wait_while_until(&mut queue, idle, deadline)),
@@ -418,6 +407,7 @@ impl Shared {
     pub(crate) fn closed(&self, result: Result<(), Failure>) {
         let mut queue = self.queue.lock();
         queue.stage = Stage::Closed(result);
+        self.work.notify_one();
         self.make_room(queue);
     }
 
@@ -451,13 +441,12 @@ impl Queue {
         let bytes = batch.bytes.len();
         self.in_flight = Some(InFlight {
             bytes,
-            late: Vec::new(),
+            waiters: batch.waiters,
         });
         Work {
             bytes: batch.bytes,
             grows: batch.grows,
             root: Arc::new(self.head.clone()),
-            waiters: batch.waiters,
         }
     }
 

@@ -88,6 +88,7 @@ impl Driver {
         match self.shared.next_task() {
             Task::Write(work) => self.write(work, now),
             Task::Close => self.close(),
+            Task::Closed => Next::Closed,
             Task::Nothing => {
                 self.mark_if_idle(now);
                 self.shared.set_log(self.status());
@@ -110,7 +111,7 @@ impl Driver {
             }
             Err(failure) => {
                 self.poisoned |= matches!(failure, Failure::Poisoned { .. });
-                self.shared.fail(work, &failure, self.status());
+                self.shared.fail(&failure, self.status());
             }
         }
         Next::Again
@@ -184,7 +185,7 @@ impl Driver {
 
     fn poison(&mut self, failure: &Failure) {
         self.poisoned = true;
-        self.shared.poison(failure, self.status());
+        self.shared.fail(failure, self.status());
     }
 
     fn poisoned_here(&self) -> Failure {

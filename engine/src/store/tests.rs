@@ -450,6 +450,26 @@ fn a_nudge_between_looking_and_sleeping_is_not_lost() {
     assert!(Instant::now() < deadline);
 }
 
+/// As when a committer that helps finds a bug in the log: the thread sleeps, and the batch is lost in the unwinding.
+#[test]
+fn a_log_that_gives_up_tells_those_who_wait_and_ends() {
+    let mut lab = Lab::open(&Simulated::default());
+    let mut pending = lab.queue("a", b"1");
+    drop(lab.store.shared.next_task());
+    let mut read = lab.store.commit(|txn| Ok::<_, ()>(keys(txn, SPACE)));
+    lab.driver.give_up();
+    assert!(is_ready(&mut pending) && is_ready(&mut read));
+    assert!(matches!(pending.wait(), Err(Error::Poisoned { .. })));
+    assert!(matches!(read.wait(), Err(Error::Poisoned { .. })));
+    lab.store.shared.wait_for_work(None);
+    assert_eq!(lab.driver.step(lab.now), Next::Closed);
+    assert!(matches!(lab.store.close(), Err(Error::Poisoned { .. })));
+    assert!(matches!(
+        lab.queue("b", b"2").wait(),
+        Err(Error::Closed | Error::Poisoned { .. })
+    ));
+}
+
 /// The log's thread must look again whenever a sync ends, however late that thread is gone.
 #[test]
 fn an_idle_log_soon_knows_that_its_sync_is_done() {
