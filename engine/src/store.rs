@@ -179,7 +179,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Locked by another process, damaged, of a newer format, or the disk refused. Nothing was changed then.
+    /// Locked by another process, damaged or of a newer format: no part of the log was changed then. Or the disk refused.
     pub fn open(
         disk: Arc<dyn Disk>,
         directory: &Path,

@@ -94,7 +94,7 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 
     /// Takes the exclusive lock that the file at `path` stands for, creating the file if need be, and writes `owner`
-    /// into it for the next one to read. The lock ends with the returned guard or with the process, however that
+    /// into it for the next one to read, if the disk has room for it. The lock ends with the returned guard or with the process, however that
     /// ends; the file stays for ever, since removing it would let two processes lock two files of one name.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ pub enum LockError {
         owner: String,
     },
 
-    /// The lock file could not be created, locked or written.
+    /// The lock file could not be created or locked.
     #[error(transparent)]
     Io(#[from] io::Error),
 }

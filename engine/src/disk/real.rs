@@ -117,9 +117,11 @@ impl Disk for Real {
             }
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        file.write_all(owner.as_bytes())?;
+        // The name is for people. On a full disk there may be no room for it, and the lock holds without.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(owner.as_bytes()));
         Ok(Box::new(RealLock { _file: file }))
     }
 }
@@ -340,6 +342,15 @@ mod tests {
             Real::new().list(directory.path()).expect("list"),
             ["a", "b", "c", "d"]
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_can_be_locked() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("LOCK");
+        std::os::unix::fs::symlink("/dev/full", &path).expect("link");
+        let _held = Real::new().lock(&path, "process 1").expect("locked");
     }
 
     #[test]
