@@ -5,21 +5,28 @@ const SUFFIXES: &[&str] = &[
     "s3.localhost.localstack.cloud",
     "s3.localhost",
     "s3.amazonaws.com",
-    "localhost.localstack.cloud",
-    "localhost",
 ];
+
+/// Domains under which `<bucket>.s3.<region>.` may stand.
+const REGIONAL: &[&str] = &["amazonaws.com", "localhost.localstack.cloud"];
+
+/// Hosts of all services, under which a bucket may stand as well.
+const BARE: &[&str] = &["localhost.localstack.cloud", "localhost"];
 
 /// The bucket that `host` (a `Host` header, port and all) names, if it does.
 ///
-/// Known are `<bucket>.localhost`, `<bucket>.s3.localhost.localstack.cloud`,
+/// Known are `<bucket>.localhost`, `<bucket>.s3[.<region>].localhost.localstack.cloud`,
 /// `<bucket>.s3.amazonaws.com` and `<bucket>.s3[.-]<region>.amazonaws.com`. Bucket
 /// names may themselves hold dots.
 pub(crate) fn bucket(host: &str) -> Option<&str> {
     let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let bucket = SUFFIXES
-        .iter()
-        .find_map(|suffix| before(host, suffix))
-        .or_else(|| before_regional(host))?;
+    let before_any = |suffixes: &[&str]| suffixes.iter().find_map(|suffix| before(host, suffix));
+    let bucket = before_any(SUFFIXES)
+        .or_else(|| {
+            let mut domains = REGIONAL.iter();
+            domains.find_map(|domain| before_regional(host, domain))
+        })
+        .or_else(|| before_any(BARE))?;
     // `s3.localhost` and `s3.eu-west-1.localhost…` are endpoints, not buckets called s3.
     let endpoint = bucket == "s3" || bucket.starts_with("s3.") || bucket.starts_with("s3-");
     (!endpoint && !bucket.is_empty()).then_some(bucket)
@@ -31,8 +38,8 @@ fn before<'a>(host: &'a str, suffix: &str) -> Option<&'a str> {
     matches.then(|| host[..at].strip_suffix('.')).flatten()
 }
 
-fn before_regional(host: &str) -> Option<&str> {
-    let endpoint = before(host, "amazonaws.com")?;
+fn before_regional<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
+    let endpoint = before(host, domain)?;
     // The region is the last label or, in `s3-<region>`, a part of it.
     let (rest, last) = endpoint.rsplit_once('.')?;
     match last.strip_prefix("s3-") {
@@ -52,6 +59,12 @@ mod tests {
         check("photos.localhost:4566", Some("photos"));
         check("my.photos.localhost:4566", Some("my.photos"));
         check("photos.s3.localhost.localstack.cloud:4566", Some("photos"));
+        check(
+            "a.b.s3.eu-west-1.localhost.localstack.cloud:4566",
+            Some("a.b"),
+        );
+        check("photos.localhost.localstack.cloud:4566", Some("photos"));
+        check("a.s3.s3.amazonaws.com", Some("a.s3"));
         check("photos.s3.amazonaws.com", Some("photos"));
         check("photos.s3.eu-west-1.amazonaws.com", Some("photos"));
         check("photos.s3-eu-west-1.amazonaws.com", Some("photos"));
