@@ -64,6 +64,8 @@ fn start(settings: Settings) -> Result<ExitCode, String> {
     for note in &settings.notes {
         log.line(Level::Warn, format_args!("msg={note:?}"));
     }
+    // They may be why the start fails: nobody would see them afterwards.
+    log.flush();
     let services = services::all();
     let state = emulator::open(&settings, &services).map_err(|error| {
         let directory = settings.data_dir.as_deref().unwrap_or("".as_ref());
@@ -82,10 +84,10 @@ fn start(settings: Settings) -> Result<ExitCode, String> {
         (clock, log),
         closing_seen,
     ));
-    runtime
-        .block_on(serve(listener, Arc::clone(&emulator), closing))
-        .map_err(|error| startup::explain("cannot serve", &error, None))?;
-    stop(&emulator)
+    let served = runtime.block_on(serve(listener, Arc::clone(&emulator), closing));
+    let stopped = stop(&emulator);
+    served.map_err(|error| startup::explain("cannot serve", &error, None))?;
+    stopped
 }
 
 fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), String> {
