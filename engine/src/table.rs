@@ -66,7 +66,8 @@ impl<K: Key, V: Row> Table<K, V> {
     ///
     /// If the row can't be serialized, which is a bug in its type.
     pub fn put(&self, txn: &mut Txn, key: &K, row: &V) {
-        let value = rmp_serde::to_vec(row).expect("row types serialize");
+        let mut value = Vec::with_capacity(ROW_BYTES);
+        rmp_serde::encode::write(&mut value, row).expect("row types serialize");
         txn.put(self.space, &encoded(key), &value);
     }
 
@@ -142,6 +143,9 @@ impl<K: Key, V: Row> Table<K, V> {
         }
     }
 }
+
+/// Most rows fit, and so are not copied while they are written.
+const ROW_BYTES: usize = 512;
 
 fn encoded(key: &impl Key) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(64);

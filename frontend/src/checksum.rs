@@ -14,6 +14,8 @@ use base64_simd::STANDARD;
 use crc_fast::CrcAlgorithm;
 use sha2::Digest as _;
 
+use crate::hex;
+
 /// An algorithm that a checksum header, a trailer or `Content-MD5` may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Algorithm {
@@ -216,11 +218,7 @@ impl Checksum {
 
     /// The value in lower-case hexadecimal, as entity tags carry it.
     pub(crate) fn hex(&self) -> String {
-        use std::fmt::Write as _;
-        self.value.iter().fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a String takes everything");
-            text
-        })
+        hex::lower(&self.value)
     }
 
     /// The value itself, big-endian.

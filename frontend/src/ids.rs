@@ -3,9 +3,9 @@
 //! Services draw from `Call::random` only, so one seeded source can make a whole run
 //! repeat.
 
-use std::fmt::Write as _;
-
 use parking_lot::Mutex;
+
+use crate::hex;
 
 /// A source of random bytes. Not for secrets: an emulator has none.
 pub(crate) trait Random: Send + Sync {
@@ -41,11 +41,7 @@ impl dyn Random + '_ {
     pub(crate) fn hex(&self, bytes: usize) -> String {
         let mut raw = vec![0; bytes];
         self.fill(&mut raw);
-        raw.iter()
-            .fold(String::with_capacity(bytes * 2), |mut text, byte| {
-                write!(text, "{byte:02x}").expect("a String takes all that is written");
-                text
-            })
+        hex::lower(&raw)
     }
 
     /// `length` characters of `A-Z0-9`, as AWS uses them in ids that people read.

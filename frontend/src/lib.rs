@@ -17,6 +17,7 @@ mod emulator;
 mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
+mod hex;
 mod hosts;
 mod http;
 mod ids;

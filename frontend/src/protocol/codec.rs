@@ -156,6 +156,9 @@ fn unbound(error: BindError) -> Failure {
     }
 }
 
+/// Most answers fit, and so are not copied while they grow.
+const ANSWER_BYTES: usize = 512;
+
 /// Writes an output as the answer.
 pub(crate) fn write(
     route: Route<'_>,
@@ -163,7 +166,7 @@ pub(crate) fn write(
     output: &mut dyn Struct,
     request_id: &str,
 ) -> Result<Response, Failure> {
-    let mut body = Vec::new();
+    let mut body = Vec::with_capacity(ANSWER_BYTES);
     match route.protocol {
         Protocol::RestXml | Protocol::RestJson => {
             let answer = rest::write(route.service.schema, operation, output);

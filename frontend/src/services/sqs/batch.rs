@@ -1,6 +1,5 @@
 //! What all batches share: the rules on their entries, and results entry by entry.
 
-use super::digest;
 use super::error::{Result, SqsError};
 use super::ledger::Ledger;
 use super::payload::{self, Payload};
@@ -9,6 +8,7 @@ use super::send::{self, Draft, Sent};
 use super::signals::Signals;
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::hex;
 use cumulog_model::sqs::{
     BatchResultErrorEntry, SendMessageBatchInput, SendMessageBatchOutput,
     SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
@@ -157,9 +157,9 @@ fn result(id: String, sent: Sent) -> SendMessageBatchResultEntry {
     SendMessageBatchResultEntry {
         id,
         message_id: sent.message_id,
-        md5_of_message_body: digest::hex(&sent.body_md5),
-        md5_of_message_attributes: sent.attributes_md5.map(|md5| digest::hex(&md5)),
-        md5_of_message_system_attributes: sent.system_attributes_md5.map(|md5| digest::hex(&md5)),
+        md5_of_message_body: hex::lower(&sent.body_md5),
+        md5_of_message_attributes: sent.attributes_md5.map(|md5| hex::lower(&md5)),
+        md5_of_message_system_attributes: sent.system_attributes_md5.map(|md5| hex::lower(&md5)),
         sequence_number: sent.sequence_number,
     }
 }

@@ -2,7 +2,6 @@
 
 use super::rows::{AttributeRow, AttributeValue};
 use md5::{Digest, Md5};
-use std::fmt::Write as _;
 
 /// An MD5 digest.
 pub(crate) type Md5Bytes = [u8; 16];
@@ -54,19 +53,10 @@ fn add(digest: &mut Md5, bytes: &[u8]) {
     digest.update(bytes);
 }
 
-/// A digest in hexadecimal.
-pub(crate) fn hex(digest: &[u8]) -> String {
-    digest
-        .iter()
-        .fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a String takes all that is written");
-            text
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hex::lower as hex;
 
     fn text(name: &str, data_type: &str, value: &str) -> AttributeRow {
         AttributeRow {

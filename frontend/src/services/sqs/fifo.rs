@@ -6,6 +6,7 @@ use super::rows::{
     ATTEMPTS, ATTEMPTS_END, AttemptRow, Number, SENDS, SENDS_END, SendRow, Settings, StateRow,
     TimeMs,
 };
+use crate::hex;
 use sha2::{Digest, Sha256};
 
 /// How long sends are deduplicated and receives can be repeated.
@@ -21,7 +22,7 @@ pub(crate) fn sequence_number(number: Number) -> String {
 
 /// The deduplication id of a body: its SHA-256.
 pub(crate) fn content_id(body: &str) -> String {
-    super::digest::hex(&Sha256::digest(body.as_bytes()))
+    hex::lower(&Sha256::digest(body.as_bytes()))
 }
 
 impl Ledger<'_> {

@@ -17,6 +17,7 @@ use super::take::{self, Taken, TakenMessage};
 use super::{fifo, undelivered::Undelivered};
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::hex;
 use cumulog_engine::{Read, View};
 use cumulog_model::sqs::{
     Message, MessageAttributeValue, ReceiveMessageInput, ReceiveMessageOutput,
@@ -265,10 +266,10 @@ fn answer(queue: &Queue, wish: &Wish, taken: TakenMessage) -> Message {
     Message {
         message_id: Some(message.id),
         receipt_handle: Some(handle.to_string()),
-        md5_of_body: Some(digest::hex(&message.body_md5)),
+        md5_of_body: Some(hex::lower(&message.body_md5)),
         body: Some(message.body),
         attributes: (!system.is_empty()).then_some(system),
-        md5_of_message_attributes: md5.map(|md5| digest::hex(&md5)),
+        md5_of_message_attributes: md5.map(|md5| hex::lower(&md5)),
         message_attributes: (!attributes.is_empty()).then_some(attributes),
     }
 }

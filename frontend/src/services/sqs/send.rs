@@ -1,6 +1,6 @@
 //! SendMessage, and the door by which other services put messages on a queue.
 
-use super::digest::{self, Md5Bytes};
+use super::digest::Md5Bytes;
 use super::error::{Result, SqsError};
 use super::fifo;
 use super::ledger::Ledger;
@@ -10,6 +10,7 @@ use super::rows::{MessageRow, Settings, TimeMs};
 use super::signals::Signals;
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::hex;
 use cumulog_engine::Txn;
 use cumulog_model::sqs::{SendMessageInput, SendMessageOutput};
 
@@ -62,9 +63,9 @@ pub(super) async fn send_message(
         .await?;
     Ok(SendMessageOutput {
         message_id: Some(sent.message_id),
-        md5_of_message_body: Some(digest::hex(&sent.body_md5)),
-        md5_of_message_attributes: sent.attributes_md5.map(|md5| digest::hex(&md5)),
-        md5_of_message_system_attributes: sent.system_attributes_md5.map(|md5| digest::hex(&md5)),
+        md5_of_message_body: Some(hex::lower(&sent.body_md5)),
+        md5_of_message_attributes: sent.attributes_md5.map(|md5| hex::lower(&md5)),
+        md5_of_message_system_attributes: sent.system_attributes_md5.map(|md5| hex::lower(&md5)),
         sequence_number: sent.sequence_number,
     })
 }

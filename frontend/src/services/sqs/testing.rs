@@ -1,9 +1,9 @@
 //! SQS on a store in memory, with a clock that only tests move.
 
-use super::digest;
 use crate::call::{Call, DEFAULT_ACCOUNT, World};
 use crate::clock::{Clock, Sleep};
 use crate::failure::Failure;
+use crate::hex;
 use crate::ids::SystemRandom;
 use cumulog_engine::{Options, Store, Txn};
 use cumulog_model::sqs as model;
@@ -126,7 +126,7 @@ impl Sqs {
 
     /// Sends to a FIFO queue: the body is the deduplication id.
     pub(super) async fn send_to_group(&self, url: &str, group: &str, body: &str) {
-        let id = digest::hex(body.as_bytes());
+        let id = hex::lower(body.as_bytes());
         let input = model::SendMessageInput {
             message_group_id: Some(group.into()),
             message_deduplication_id: Some(id),
