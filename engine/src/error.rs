@@ -78,6 +78,28 @@ pub enum Error {
     #[error("the store is closed")]
     Closed,
 
+    /// No blob has this id, or none has any more.
+    #[error("there is no blob {id:016x}")]
+    NoSuchBlob {
+        /// The id.
+        id: u64,
+    },
+
+    /// The body of a blob is not what was written. Other bodies are not concerned.
+    #[error("{} is damaged at byte {offset}: {reason}", path.display())]
+    DamagedBlob {
+        /// The file that the body is in.
+        path: PathBuf,
+        /// Where the damaged piece starts.
+        offset: u64,
+        /// What doesn't fit.
+        reason: &'static str,
+    },
+
+    /// A row of the engine's own does not decode.
+    #[error(transparent)]
+    Row(#[from] RowError),
+
     /// The operating system refused.
     #[error("cannot {action} {}", path.display())]
     Io {

@@ -38,6 +38,7 @@
 //! `log`. Only [`disk`] touches the file system, and nothing asks for an async
 //! runtime.
 
+mod blob;
 mod bulk;
 pub mod disk;
 mod error;
@@ -54,11 +55,12 @@ mod table;
 mod txn;
 mod wire;
 
+pub use blob::{Blob, BlobId, BlobInfo, BlobReader, BlobWriter, PIECE_BYTES};
 pub use error::{Error, RowError};
 pub use key::Key;
 pub use log::driver::{Driver, Next};
 pub use pending::{Admission, Pending};
 pub use root::{Range, Read, Space, View};
-pub use store::{Durability, Lsn, Options, Recovery, Status, Store, Torn};
+pub use store::{Durability, Garbage, Lsn, Options, Recovery, Status, Store, Torn};
 pub use table::{Row, Scan, Table};
 pub use txn::{Label, Txn};

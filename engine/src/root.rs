@@ -4,6 +4,7 @@
 //! view, a compaction's input and a fork are each one clone. One entry is one pointer: the node of the ordered set stays
 //! small and is copied fast. Only this module knows which crate does the work.
 
+use crate::blob::garbage::Pin;
 use crate::store::Lsn;
 use std::borrow::Borrow;
 use std::cell::RefCell;
@@ -247,36 +248,40 @@ impl Read for Root {
     }
 }
 
-/// The published state at one moment: what a crash can't take back. It never changes; a clone is one pointer.
+/// The published state at one moment: what a crash can't take back. It never changes; a clone is two pointers.
 #[derive(Clone)]
-pub struct View(pub(crate) Arc<Root>);
+pub struct View {
+    pub(crate) root: Arc<Root>,
+    /// Keeps the bodies of the blobs that it shows.
+    pub(crate) pin: Arc<Pin>,
+}
 
 impl View {
     /// The last transaction that it shows.
     pub fn lsn(&self) -> Lsn {
-        self.0.lsn
+        self.root.lsn
     }
 
     /// How many entries a key space has.
     pub fn count(&self, space: Space) -> usize {
-        self.0.entries(space.id).map_or(0, Entries::len)
+        self.root.entries(space.id).map_or(0, Entries::len)
     }
 }
 
 impl Read for View {
     fn get(&self, space: Space, key: &[u8]) -> Option<&[u8]> {
-        self.0.get(space, key)
+        self.root.get(space, key)
     }
 
     fn range(&self, space: Space, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Range<'_> {
-        self.0.range(space, from, to)
+        self.root.range(space, from, to)
     }
 }
 
 impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("View")
-            .field("lsn", &self.0.lsn)
+            .field("lsn", &self.root.lsn)
             .finish_non_exhaustive()
     }
 }

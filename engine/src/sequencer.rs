@@ -10,10 +10,13 @@
 //! of a closure that only looked, waits for the batch that the head belonged to when it ran. If that batch fails, so does
 //! the result: the state that it was computed on never was.
 
+use crate::blob::Blobs;
+use crate::blob::garbage::{Dead, Pin};
+use crate::blob::reference::Changes;
 use crate::error::Failure;
 use crate::log::record::{PAYLOAD_BYTES_MAX, append_unframed};
 use crate::pending::{Pending, Slot};
-use crate::root::{Root, View};
+use crate::root::{Root, Space, View};
 use crate::store::{Durability, Lsn, Options, Status};
 use crate::txn::{Callback, Done, Effects, Logged, Txn};
 use crate::wire;
@@ -35,7 +38,8 @@ const BUFFER_BYTES_KEPT: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Shared {
     queue: Mutex<Queue>,
-    published: RwLock<Arc<Root>>,
+    published: RwLock<View>,
+    pub(crate) blobs: Arc<Blobs>,
     /// The log waits here for something to do.
     work: Condvar,
     /// Committers wait here for room, closers for the end.
@@ -89,6 +93,7 @@ struct Batch {
     bytes: Vec<u8>,
     /// Does any of it make the state larger?
     grows: bool,
+    blobs: Changes,
     waiters: Vec<Waiter>,
 }
 
@@ -105,6 +110,7 @@ impl std::fmt::Debug for Batch {
 #[derive(Default)]
 struct InFlight {
     bytes: usize,
+    blobs: Changes,
     waiters: Vec<Waiter>,
 }
 
@@ -148,9 +154,19 @@ pub(crate) enum SmallTask {
 
 impl Shared {
     /// Starts from `root`, all of which is published.
-    pub(crate) fn new(root: Root, options: &Options, logged: Logged, directory: &Path) -> Shared {
+    pub(crate) fn new(
+        root: Root,
+        options: &Options,
+        logged: Logged,
+        directory: &Path,
+        blobs: Arc<Blobs>,
+    ) -> Shared {
         Shared {
-            published: RwLock::new(Arc::new(root.clone())),
+            published: RwLock::new(View {
+                root: Arc::new(root.clone()),
+                pin: Arc::new(Pin(blobs.clone())),
+            }),
+            blobs,
             queue: Mutex::new(Queue {
                 head: root,
                 ..Queue::default()
@@ -171,18 +187,18 @@ impl Shared {
     }
 
     pub(crate) fn view(&self) -> View {
-        View(self.published.read().clone())
+        self.published.read().clone()
     }
 
     pub(crate) fn status(&self) -> Status {
         let queue = self.queue.lock();
         Status {
             head: queue.head.lsn,
-            published: self.published.read().lsn,
+            published: self.published.read().lsn(),
             synced: queue.log.synced,
             durability: self.durability,
             poisoned: matches!(queue.refused, Some(Failure::Poisoned { .. })),
-            lacks_space: queue.log.lacks_space,
+            lacks_space: queue.log.lacks_space || self.blobs.lacks_space(),
             log_bytes: queue.log.log_bytes,
             segments: queue.log.segments,
         }
@@ -276,14 +292,14 @@ impl Shared {
             });
         } else if was_published {
             // Nothing of it goes to the log, and nothing before it is on the way there.
-            let new = Arc::new(queue.head.clone());
-            let _before = mem::replace(&mut *self.published.write(), new);
+            let _before = self.show(Arc::new(queue.head.clone()), done.blobs.dead);
             queue.keep_effects(done.effects.bytes);
             drop(queue);
             run(done.callbacks);
             return Pending::ready(Ok(result), lsn);
         }
         queue.keep_effects(done.effects.bytes);
+        queue.batch.blobs.append(done.blobs);
         let slot = Arc::new(Slot::default());
         queue.batch.waiters.push(Waiter {
             slot: slot.clone(),
@@ -326,9 +342,10 @@ impl Shared {
     pub(crate) fn publish(&self, mut work: Work, log: LogStatus) {
         let mut queue = self.queue.lock();
         // Dropped at the very end: it may be the last to hold much of what was deleted.
-        let _before = mem::replace(&mut *self.published.write(), work.root);
+        let in_flight = queue.in_flight.take().unwrap_or_default();
+        let _before = self.show(work.root, in_flight.blobs.dead);
         queue.log = log;
-        let told = queue.in_flight.take().unwrap_or_default().waiters;
+        let told = in_flight.waiters;
         work.bytes.clear();
         if work.bytes.capacity() <= BUFFER_BYTES_KEPT {
             queue.spare_bytes = work.bytes;
@@ -344,16 +361,42 @@ impl Shared {
     /// no other.
     pub(crate) fn fail(&self, failure: &Failure, log: LogStatus) {
         let mut queue = self.queue.lock();
-        queue.head = (**self.published.read()).clone();
+        queue.head = (*self.published.read().root).clone();
         queue.log = log;
         if matches!(failure, Failure::Poisoned { .. }) {
             queue.refused = Some(failure.clone());
         }
-        let in_flight = queue.in_flight.take().unwrap_or_default().waiters;
-        let behind = mem::take(&mut queue.batch).waiters;
+        let mut in_flight = queue.in_flight.take().unwrap_or_default();
+        let mut behind = mem::take(&mut queue.batch);
         self.make_room(queue);
-        let told = in_flight.into_iter().chain(behind);
+        // Nothing refers to their bodies, unless a crash could still make the batch part of the log.
+        if !matches!(
+            failure,
+            Failure::Uncertain { .. } | Failure::Poisoned { .. }
+        ) {
+            in_flight.blobs.undo();
+        }
+        behind.blobs.undo();
+        let told = in_flight.waiters.into_iter().chain(behind.waiters);
         told.for_each(|waiter| waiter.slot.say(Err(failure.clone())));
+    }
+
+    /// Readers see `root` from now on. Returns what they saw, to be dropped once nothing is locked: it may be the last
+    /// that kept the bodies that `root` lacks.
+    fn show(&self, root: Arc<Root>, dead: Vec<Dead>) -> View {
+        let mut published = self.published.write();
+        let pin = if dead.is_empty() {
+            published.pin.clone()
+        } else {
+            self.blobs.retire(root.lsn, &published.pin, dead);
+            Arc::new(Pin(self.blobs.clone()))
+        };
+        mem::replace(&mut *published, View { root, pin })
+    }
+
+    /// Do rows of this key space survive?
+    pub(crate) fn is_logged(&self, space: Space) -> bool {
+        self.logged.anything && self.logged.holds(space.id)
     }
 
     fn make_room(&self, mut queue: MutexGuard<'_, Queue>) {
@@ -441,6 +484,7 @@ impl Queue {
         let bytes = batch.bytes.len();
         self.in_flight = Some(InFlight {
             bytes,
+            blobs: batch.blobs,
             waiters: batch.waiters,
         });
         Work {

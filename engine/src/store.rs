@@ -1,5 +1,6 @@
 //! The store: what is put together here is explained in [`crate::sequencer`] and [`crate::log`].
 
+use crate::blob::{BlobWriter, Blobs};
 use crate::disk::{Disk, Lock, LockError};
 use crate::error::{Error, Failure};
 use crate::log::driver::Driver;
@@ -124,12 +125,23 @@ pub struct Status {
     pub durability: Durability,
     /// Did a sync fail? Then writes are refused.
     pub poisoned: bool,
-    /// Is the disk full? Then only what makes the state smaller is taken.
+    /// Is the disk full, for the log or for bodies of blobs? Without room for the log, only what makes the state smaller is
+    /// taken.
     pub lacks_space: bool,
     /// Bytes of log on disk.
     pub log_bytes: u64,
     /// Segment files, without the one that is prepared.
     pub segments: u64,
+}
+
+/// Space that bodies of blobs take; from [`Store::garbage`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Garbage {
+    /// Bytes of pack files that no blob uses; they come back with the last blob of their pack.
+    pub pack_bytes: u64,
+    /// Bytes in the file for large bodies that need not survive. They all belong to blobs or to views that show one.
+    pub spilled_bytes: u64,
 }
 
 /// A store of ordered key spaces. A clone is another handle to the same one; dropping the last one closes it.
@@ -167,7 +179,8 @@ impl Store {
     /// Memory only: nothing is logged, a commit is published at once.
     pub fn ephemeral(options: Options) -> Store {
         let logged = Logged::new(false, &[]);
-        let shared = Shared::new(Root::default(), &options, logged, Path::new(""));
+        let blobs = Arc::new(Blobs::ephemeral(&options));
+        let shared = Shared::new(Root::default(), &options, logged, Path::new(""), blobs);
         Store {
             shared: Arc::new(shared),
             helped: None,
@@ -213,7 +226,13 @@ impl Store {
             .map_err(Error::io("create", &log_directory))?;
         let lock = lock(&*disk, directory, &options)?;
         let logged = Logged::new(true, &options.ephemeral_spaces);
-        let found = recover(&*disk, &log_directory, &logged.ephemeral)?;
+        let mut blobs = Blobs::durable(disk.clone(), directory, &options);
+        let found = recover(
+            &*disk,
+            &log_directory,
+            &logged.ephemeral,
+            |records, last| blobs.whole_until(records, last),
+        )?;
 
         let mut spares = Spares::new(
             disk,
@@ -243,6 +262,10 @@ impl Store {
             branch,
             epoch: recovery.epoch,
         };
+        blobs.begin(&options, recovery.epoch);
+        let blobs = Arc::new(blobs);
+        // Before the log vouches for what refers to them.
+        blobs.renew(&found.carry)?;
         let start = Start {
             identity,
             position: found.position,
@@ -250,21 +273,29 @@ impl Store {
             carried: recovery.lsn,
             clean: recovery.clean,
         };
-        let mut writer = Writer::new(start, spares, salts);
+        let mut writer = Writer::new(start, spares, salts, blobs.clone());
         writer.segments = found.segments;
         writer.log_bytes = found.log_bytes;
-        match writer.settle() {
-            Ok(()) => {}
+        let all_proven = match writer.settle() {
+            Ok(()) => true,
             // What is there can be read; the first write brings it into a new segment, or fails for want of space. But
             // nobody may read what a loss of power could take: a sync in its old place is the best there is now.
             Err(Failure::NoSpace { .. }) => {
                 if let Some((path, file)) = found.last {
                     file.sync_data().map_err(Error::io("sync", &path))?;
                 }
+                false
             }
             Err(failure) => return Err(failure.into()),
-        }
-        let shared = Arc::new(Shared::new(found.root, &options, logged, &log_directory));
+        };
+        blobs.take_over(&found.root, all_proven)?;
+        let shared = Arc::new(Shared::new(
+            found.root,
+            &options,
+            logged,
+            &log_directory,
+            blobs,
+        ));
         let driver = Driver::new(shared.clone(), writer, &options, log_directory, lock);
         Ok((
             Store {
@@ -297,6 +328,20 @@ impl Store {
     pub fn admission(&self) -> Admission {
         Admission {
             shared: self.shared.clone(),
+        }
+    }
+
+    /// Takes in a body that is too large for a row. `referrer` is the key space of the rows that will refer to it: if those
+    /// don't survive a restart, the body need not either.
+    pub fn blob_writer(&self, referrer: Space) -> BlobWriter {
+        BlobWriter::new(self.shared.blobs.clone(), self.shared.is_logged(referrer))
+    }
+
+    /// What the bodies of blobs take beyond their length.
+    pub fn garbage(&self) -> Garbage {
+        Garbage {
+            pack_bytes: self.shared.blobs.garbage_bytes(),
+            spilled_bytes: self.shared.blobs.spilled_bytes(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! One transaction: reads over the head and its own writes, effects for the log, and the way back.
 
+use crate::blob::EPHEMERAL_SPACES;
+use crate::blob::reference::Changes;
 use crate::root::{Entry, Range, Read, Root, Space};
 use crate::wire::{Effect, encode_effect};
 use std::fmt;
@@ -33,6 +35,9 @@ pub(crate) struct Logged {
 impl Logged {
     pub(crate) fn new(anything: bool, ephemeral: &[Space]) -> Logged {
         let mut ids: Vec<u32> = ephemeral.iter().map(|space| space.id).collect();
+        if anything {
+            ids.extend(EPHEMERAL_SPACES.map(|space| space.id));
+        }
         ids.sort_unstable();
         Logged {
             ephemeral: ids.into(),
@@ -40,7 +45,7 @@ impl Logged {
         }
     }
 
-    fn holds(&self, space: u32) -> bool {
+    pub(crate) fn holds(&self, space: u32) -> bool {
         self.ephemeral.is_empty() || self.ephemeral.binary_search(&space).is_err()
     }
 }
@@ -54,6 +59,7 @@ pub struct Txn {
     undo: Vec<Undo>,
     logged: Logged,
     effects: Effects,
+    pub(crate) blobs: Changes,
     label: Option<Label>,
     callbacks: Vec<Callback>,
 }
@@ -96,6 +102,7 @@ impl Effects {
 pub(crate) struct Done {
     pub(crate) root: Root,
     pub(crate) effects: Effects,
+    pub(crate) blobs: Changes,
     pub(crate) label: Option<Label>,
     pub(crate) callbacks: Vec<Callback>,
 }
@@ -112,6 +119,7 @@ impl Txn {
             undo: Vec::new(),
             logged,
             effects,
+            blobs: Changes::default(),
             label: None,
             callbacks: Vec::new(),
         }
@@ -198,6 +206,7 @@ impl Txn {
         let lsn = self.root.lsn;
         let old = mem::take(&mut self.root);
         self.root.lsn = lsn;
+        self.blobs.kill_all(&old);
         self.undo.push(Undo::Clear { old });
     }
 
@@ -241,6 +250,7 @@ impl Txn {
         Done {
             root: self.root,
             effects: self.effects,
+            blobs: self.blobs,
             label: self.label,
             callbacks: self.callbacks,
         }
@@ -248,6 +258,7 @@ impl Txn {
 
     /// The head as it was.
     pub(crate) fn roll_back(&mut self) -> Root {
+        self.blobs.undo();
         while let Some(undo) = self.undo.pop() {
             match undo {
                 Undo::Put {

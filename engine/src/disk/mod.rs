@@ -197,6 +197,25 @@ pub fn read_full(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<
     Ok(done)
 }
 
+/// Writes all of `bytes`.
+///
+/// # Errors
+/// Those of [`File::write_at`]; `WriteZero` if it makes no headway. Any part of the bytes may then have been written.
+pub fn write_full(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write_at(&[IoSlice::new(bytes)], offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                bytes = &bytes[count..];
+                offset += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// A rename across directories is two changes, which a crash can part.
 fn require_one_directory(from: &Path, to: &Path) -> io::Result<()> {
     let message = "a rename must stay in its directory";

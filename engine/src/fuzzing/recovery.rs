@@ -33,7 +33,8 @@ pub(super) const HEAD_BYTES: usize = 136;
 pub fn recovery(input: &[u8]) {
     let disk = disk_with(files(input));
     let before = disk.files();
-    let found = recover(&disk, Path::new(LOG), &[]).map(|found| State::of(&found.root));
+    let found =
+        recover(&disk, Path::new(LOG), &[], |_, last| Ok(last)).map(|found| State::of(&found.root));
     assert_eq!(disk.files(), before, "reading changed something");
     match (found, open(&disk)) {
         (Err(found), Err(refused)) => {
@@ -87,7 +88,7 @@ fn open(disk: &Simulated) -> Result<State, Error> {
     let disk = Arc::new(disk.clone());
     let (store, _driver, recovery) = Store::open_stepped(disk, Path::new(DIRECTORY), options())?;
     assert_eq!(recovery.lsn, store.view().lsn());
-    Ok(State::of(&store.view().0))
+    Ok(State::of(&store.view().root))
 }
 
 /// Opens, writes, and ends without closing; the state that was published.
@@ -105,7 +106,7 @@ fn write(disk: &Simulated) -> State {
     done.wait()
         .expect("the disk has no faults")
         .expect("the closure succeeds");
-    State::of(&store.view().0)
+    State::of(&store.view().root)
 }
 
 /// Everything that a root holds.

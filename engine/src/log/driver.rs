@@ -8,10 +8,11 @@ use crate::disk::Lock;
 use crate::error::Failure;
 use crate::sequencer::{LogStatus, Shared, SmallTask, Task, Work};
 use crate::store::{Durability, Lsn, Options};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 /// When a [`Driver`] wants to be called again.
@@ -52,6 +53,8 @@ pub struct Driver {
     threaded: bool,
     /// Gets the end of the sync that another thread makes.
     syncing: Option<Receiver<Result<Lsn, Failure>>>,
+    /// Removes the bodies of blobs that are gone.
+    gravedigger: Option<JoinHandle<()>>,
     poisoned: bool,
 }
 
@@ -74,6 +77,7 @@ impl Driver {
             marked: true,
             threaded: false,
             syncing: None,
+            gravedigger: None,
             poisoned: false,
         }
     }
@@ -81,6 +85,7 @@ impl Driver {
     /// Does what there is to do. `now` must not go backwards.
     pub fn step(&mut self, now: Instant) -> Next {
         self.collect_sync(now);
+        self.collect_blobs();
         if !self.poisoned {
             self.writer.spares.tend(now);
             self.sync_if_due(now);
@@ -157,6 +162,14 @@ impl Driver {
         let is_running = thread.is_ok();
         self.syncing = is_running.then_some(syncing);
         is_running
+    }
+
+    /// What is synced decides which bodies can go.
+    fn collect_blobs(&mut self) {
+        self.shared.blobs.synced(self.writer.synced());
+        if self.gravedigger.is_none() {
+            self.shared.blobs.collect();
+        }
     }
 
     fn collect_sync(&mut self, now: Instant) {
@@ -249,14 +262,24 @@ impl Driver {
             self.writer.close()
         };
         self.shared.set_log(self.status());
+        self.shared.blobs.synced(self.writer.synced());
+        self.stop_blobs();
         // Whoever waits for the end may open the directory again at once.
         self.lock = None;
         self.shared.closed(result);
         Next::Closed
     }
 
+    fn stop_blobs(&mut self) {
+        self.shared.blobs.stop();
+        if let Some(thread) = self.gravedigger.take() {
+            // If it panicked, files are left that the next opening sweeps.
+            let _ = thread.join();
+        }
+    }
+
     /// From now on a thread drives it, so slow work can go to others, which wake it.
-    pub(crate) fn go_to_background(&mut self) {
+    pub(crate) fn go_to_background(&mut self) -> io::Result<()> {
         // A run that is to repeat does one thing after the other.
         if self.options.seed.is_none() {
             self.threaded = true;
@@ -264,7 +287,9 @@ impl Driver {
             self.writer
                 .spares
                 .in_background(Arc::new(move || shared.nudge()));
+            self.gravedigger = Some(self.shared.blobs.in_background()?);
         }
+        Ok(())
     }
 
     /// Writes what is queued, as far as that takes no more than a write each: for committers that help.
@@ -294,6 +319,7 @@ impl Driver {
     pub(crate) fn give_up(&mut self) {
         let failure = self.poisoned_here();
         self.poison(&failure);
+        self.stop_blobs();
         self.shared.closed(Err(failure));
     }
 }

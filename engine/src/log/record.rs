@@ -210,6 +210,17 @@ pub(crate) fn run_bytes(batch: &[u8], room: u64) -> usize {
         .unwrap_or(0)
 }
 
+/// The transactions of a batch: their LSNs and payloads.
+pub(crate) fn unframed_records(batch: &[u8]) -> impl Iterator<Item = (Lsn, &[u8])> {
+    let mut rest = batch;
+    lengths(batch).map(move |bytes| {
+        let (record, later) = rest.split_at(bytes);
+        rest = later;
+        let (payload_bytes, lsn) = unframed(record);
+        (lsn, &record[HEADER_BYTES..HEADER_BYTES + payload_bytes])
+    })
+}
+
 fn unframed(batch: &[u8]) -> (usize, Lsn) {
     let header: &[u8; HEADER_BYTES] = batch.first_chunk().expect("a batch holds whole records");
     let lsn = u64::from(u32_at(header, 8)) | u64::from(u32_at(header, 12)) << 32;

@@ -21,6 +21,7 @@
 //! | N | a segment of another store or branch, or under another's name | **damage** |
 //! | O | a header without records at the end | it may not be synced, so the next one follows its predecessor |
 //! | P | a newer version, feature, kind, codec or effect | refused by name |
+//! | Q | an unproven record refers to a blob whose body isn't whole | torn: it and what follows stay as evidence |
 //!
 //! In C, D and E the records past the last proven one are carried over, see the crash argument in [`super`].
 
@@ -58,20 +59,20 @@ pub(crate) struct Found {
     pub(crate) report: Recovery,
 }
 
-/// Reads the log in `directory` and replays it, without the key spaces in `ephemeral` (sorted).
+/// Reads the log in `directory` and replays it, without the key spaces in `ephemeral` (sorted). `judge` gets the unproven
+/// transactions and the last one's LSN, and says how far to believe them.
 pub(crate) fn recover(
     disk: &dyn Disk,
     directory: &Path,
     ephemeral: &[u32],
+    judge: impl FnOnce(&[u8], Lsn) -> Result<Lsn, Error>,
 ) -> Result<Found, Error> {
     let files = Files::read(disk, directory)?;
     let chain = files.chain()?;
-    let mut replay = Replay::new(ephemeral);
-    for pair in chain.windows(2) {
-        replay.sealed(pair[0], pair[1].header.predecessor)?;
-    }
-    if let Some(last) = chain.last() {
-        replay.last(last)?;
+    let mut replay = Replay::of(&chain, ephemeral, Lsn(u64::MAX))?;
+    let believed = judge(&replay.carry, replay.lsn)?;
+    if believed < replay.lsn {
+        replay = Replay::of(&chain, ephemeral, believed)?;
     }
     Ok(replay.found(&files, chain.last().copied()))
 }
@@ -396,6 +397,8 @@ fn used_bytes(bytes: &[u8]) -> usize {
 /// The state as far as it is replayed, and how the log ended.
 struct Replay<'a> {
     ephemeral: &'a [u32],
+    /// Transactions past it are torn.
+    believed: Lsn,
     state: Bulk,
     records: u64,
     bytes: u64,
@@ -407,9 +410,21 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(ephemeral: &'a [u32]) -> Replay<'a> {
+    fn of(chain: &[&Segment], ephemeral: &'a [u32], believed: Lsn) -> Result<Replay<'a>, Error> {
+        let mut replay = Replay::new(ephemeral, believed);
+        for pair in chain.windows(2) {
+            replay.sealed(pair[0], pair[1].header.predecessor)?;
+        }
+        if let Some(last) = chain.last() {
+            replay.last(last)?;
+        }
+        Ok(replay)
+    }
+
+    fn new(ephemeral: &'a [u32], believed: Lsn) -> Replay<'a> {
         Replay {
             ephemeral,
+            believed,
             state: Bulk::default(),
             records: 0,
             bytes: 0,
@@ -440,15 +455,26 @@ impl<'a> Replay<'a> {
         let mut scan = segment.scan(segment.start(), segment.bytes);
         let mut tail = Tail::new(segment.start());
         let mut last_kind = None;
+        let mut disbelieved = None;
         while let Some((kind, header, payload)) = scan.next()? {
             self.apply(segment, kind, &header, payload)?;
             last_kind = Some(kind);
             tail.record(kind, header.proven(), scan.end);
+            if header.lsn > self.believed {
+                disbelieved.get_or_insert(scan.end.bytes - header.record_bytes() as u64);
+            }
         }
         self.clean = last_kind == Some(Kind::Close);
-        if !matches!(last_kind, Some(Kind::Close | Kind::Seal)) {
-            let used = scan.refuse_if_proven()?;
-            let (path, offset) = (segment.path.clone(), scan.end.bytes);
+        let ended = matches!(last_kind, Some(Kind::Close | Kind::Seal));
+        if !ended || disbelieved.is_some() {
+            let used = if ended {
+                scan.end.bytes
+            } else {
+                scan.refuse_if_proven()?
+            };
+            // Case Q.
+            let offset = disbelieved.unwrap_or(scan.end.bytes);
+            let path = segment.path.clone();
             self.torn = (used > offset).then(|| Torn {
                 path,
                 offset,
@@ -468,7 +494,7 @@ impl<'a> Replay<'a> {
     fn carry_over(&mut self, segment: &Segment) -> Result<(), Error> {
         let mut scan = segment.scan(self.position, segment.bytes);
         while let Some((kind, header, payload)) = scan.next()? {
-            if kind == Kind::Transaction {
+            if kind == Kind::Transaction && header.lsn <= self.believed {
                 record::append_unframed(&mut self.carry, header.lsn, |out| {
                     out.extend_from_slice(payload)
                 });
@@ -484,7 +510,7 @@ impl<'a> Replay<'a> {
         header: &Header,
         payload: &[u8],
     ) -> Result<(), Error> {
-        if kind != Kind::Transaction {
+        if kind != Kind::Transaction || header.lsn > self.believed {
             return Ok(());
         }
         self.records += 1;

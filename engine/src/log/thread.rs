@@ -33,7 +33,7 @@ impl SharedDriver {
         mut driver: Driver,
         shared: Arc<Shared>,
     ) -> io::Result<(SharedDriver, JoinHandle<()>)> {
-        driver.go_to_background();
+        driver.go_to_background()?;
         let driver = SharedDriver {
             driver: Arc::new(Mutex::new(driver)),
             shared,

@@ -3,11 +3,11 @@
 use super::record::{self, Framer, HEADER_BYTES, Kind, Seed};
 use super::segment::{BLOCK_BYTES, Cut, Header, Id, RESERVE_BYTES};
 use super::spare::{Prepared, Spares};
-use crate::disk::File;
+use crate::blob::Blobs;
+use crate::disk::{File, write_full};
 use crate::error::Failure;
 use crate::store::Lsn;
 use parking_lot::Mutex;
-use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,6 +51,7 @@ struct Segment {
 /// A sync that another thread can make meanwhile.
 #[derive(Clone, Debug)]
 pub(crate) struct SyncJob {
+    blobs: Arc<Blobs>,
     segment: Arc<Segment>,
     lsn: Lsn,
 }
@@ -58,6 +59,8 @@ pub(crate) struct SyncJob {
 impl SyncJob {
     /// Returns what is synced then.
     pub(crate) fn run(self) -> Result<Lsn, Failure> {
+        // Bodies before what refers to them: crash argument 2 of [`crate::blob`].
+        self.blobs.sync()?;
         sync(&self.segment).map_err(Fault::failure)?;
         Ok(self.lsn)
     }
@@ -87,6 +90,7 @@ pub(crate) struct Writer {
     carried: Lsn,
     clean: bool,
     pub(crate) spares: Spares,
+    blobs: Arc<Blobs>,
     salt: Salts,
     /// Did bytes of the batch reach a file?
     touched: bool,
@@ -96,7 +100,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(start: Start, spares: Spares, salt: Salts) -> Writer {
+    pub(crate) fn new(start: Start, spares: Spares, salt: Salts, blobs: Arc<Blobs>) -> Writer {
         Writer {
             identity: start.identity,
             position: start.position,
@@ -107,6 +111,7 @@ impl Writer {
             carried: start.carried,
             clean: start.clean,
             spares,
+            blobs,
             salt,
             touched: false,
             segments: 0,
@@ -217,7 +222,7 @@ impl Writer {
 
     /// Writes at the end. After a failure the segment takes no more: part of the bytes may be there.
     fn write(&mut self, segment: &Segment, bytes: &[u8]) -> Result<(), Fault> {
-        if let Err(error) = write_all(&*segment.file, bytes, self.position.bytes) {
+        if let Err(error) = write_full(&*segment.file, bytes, self.position.bytes) {
             self.appendable = false;
             return Err(Fault::Refused(Failure::io("write", &segment.path)(error)));
         }
@@ -306,7 +311,7 @@ impl Writer {
             lost: Mutex::new(false),
         };
         let refused = |error| Fault::Refused(Failure::io("write", &segment.path)(error));
-        write_all(&*segment.file, &header.encode(), 0).map_err(refused)?;
+        write_full(&*segment.file, &header.encode(), 0).map_err(refused)?;
         // Crash argument 2: no record before its segment's header is synced.
         sync(&segment)?;
         let is_carrying = !self.carry.is_empty();
@@ -324,7 +329,7 @@ impl Writer {
             framer.frame(&mut self.carry);
             position.link = framer.link;
             position.bytes += self.carry.len() as u64;
-            write_all(&*segment.file, &self.carry, BLOCK_BYTES as u64).map_err(refused)?;
+            write_full(&*segment.file, &self.carry, BLOCK_BYTES as u64).map_err(refused)?;
             // Crash argument 4: from here on the copies count, and the originals don't.
             sync(&segment)?;
             self.carry = Vec::new();
@@ -359,9 +364,10 @@ impl Writer {
         }
     }
 
-    /// Makes everything written durable.
+    /// Makes everything written durable, and before it the bodies that it refers to: crash argument 2 of [`crate::blob`].
     fn sync(&mut self) -> Result<(), Fault> {
         if let Some(segment) = &self.segment {
+            self.blobs.sync()?;
             sync(segment)?;
             self.synced = self.position.link.lsn;
         }
@@ -377,6 +383,7 @@ impl Writer {
     pub(crate) fn sync_job(&self) -> Option<SyncJob> {
         let segment = self.segment.clone().filter(|_| self.needs_sync())?;
         Some(SyncJob {
+            blobs: self.blobs.clone(),
             segment,
             lsn: self.position.link.lsn,
         })
@@ -443,21 +450,6 @@ fn sync(segment: &Segment) -> Result<(), Fault> {
     Ok(())
 }
 
-fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match file.write_at(&[IoSlice::new(bytes)], offset) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => {
-                bytes = &bytes[count..];
-                offset += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 /// Salts and ids: from the operating system's randomness, or from a seed where runs must repeat.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Salts(pub(crate) Option<u64>);
@@ -509,7 +501,8 @@ mod tests {
                 clean: true,
             };
             let spares = Spares::new(Arc::new(disk.clone()), directory.into(), 1, 64 << 10);
-            let mut writer = Writer::new(start, spares, Salts(Some(1)));
+            let blobs = Arc::new(Blobs::ephemeral(&crate::Options::default()));
+            let mut writer = Writer::new(start, spares, Salts(Some(1)), blobs);
             let small = append(&mut writer, Lsn(1), 10);
             small.expect("there is a disk");
             writer

@@ -104,7 +104,7 @@ fn keys(root: &Root) -> String {
 }
 
 fn found(disk: &Simulated) -> Found {
-    recover(disk, Path::new("data/log"), &[]).expect("it is whole")
+    recover(disk, Path::new("data/log"), &[], |_, last| Ok(last)).expect("it is whole")
 }
 
 /// What recovery finds, and that the next run goes on from there, also after a power cut.
@@ -450,7 +450,7 @@ fn absurd_headers_with_a_right_checksum_do_not_panic() {
             let mut header = header_of(&disk, sequence);
             change(&mut header);
             overwrite(&disk, sequence, 0, &header.encode());
-            match recover(&disk, Path::new("data/log"), &[]) {
+            match recover(&disk, Path::new("data/log"), &[], |_, last| Ok(last)) {
                 Ok(found) => assert!("a b c".starts_with(&keys(&found.root)), "{header:?}"),
                 Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "{error}"),
             }
@@ -485,7 +485,7 @@ fn random_damage_is_refused_or_leaves_an_earlier_state() {
             4000 + (place >> 8) % 400,
             &noise,
         );
-        match recover(&disk, Path::new("data/log"), &[]) {
+        match recover(&disk, Path::new("data/log"), &[], |_, last| Ok(last)) {
             Ok(found) => assert!("a b c d e".starts_with(&keys(&found.root)), "round {round}"),
             Err(error) => assert!(
                 matches!(error, Error::Corrupt { .. }),
