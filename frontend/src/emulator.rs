@@ -103,9 +103,6 @@ impl Emulator {
         (clock, log): (Arc<dyn Clock>, Log),
         closing: watch::Receiver<bool>,
     ) -> Self {
-        for service in &services {
-            service.recover_now(&store);
-        }
         services.retain(|service| settings.answers(service.schema.name));
         let world = World {
             store,

@@ -14,13 +14,6 @@ pub(crate) trait Random: Send + Sync {
 }
 
 impl dyn Random + '_ {
-    /// A number, every value as likely.
-    pub(crate) fn u64(&self) -> u64 {
-        let mut bytes = [0; 8];
-        self.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
-    }
-
     /// A version 4 UUID in its usual form (RFC 9562).
     pub(crate) fn uuid(&self) -> String {
         let mut bytes = [0; 16];

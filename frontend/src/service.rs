@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, future::Future, pin::Pin};
 
-use cumulog_engine::{Space, Store, Txn, View};
+use cumulog_engine::{Space, Txn, View};
 use cumulog_shape::{
     Missing, Operation, ServiceSchema, Struct,
     check::{self, Dialect},
@@ -49,7 +49,6 @@ pub(crate) struct Service {
     /// The key spaces that the service owns.
     pub(crate) spaces: &'static [Space],
     handlers: HashMap<&'static str, Handler>,
-    recover: Option<fn(&Store)>,
 }
 
 impl Service {
@@ -62,7 +61,6 @@ impl Service {
             validate: default_validate,
             spaces: &[],
             handlers: HashMap::new(),
-            recover: None,
         }
     }
 
@@ -87,12 +85,6 @@ impl Service {
     /// Names the key spaces that the service owns: with `--persist` they are kept or not.
     pub(crate) fn spaces(mut self, spaces: &'static [Space]) -> Self {
         self.spaces = spaces;
-        self
-    }
-
-    /// Runs `recover` once before the first request, to sweep what a crash left.
-    pub(crate) fn recover(mut self, recover: fn(&Store)) -> Self {
-        self.recover = Some(recover);
         self
     }
 
@@ -176,13 +168,6 @@ impl Service {
     /// Whether `operation` has a handler.
     pub(crate) fn implements(&self, operation: &str) -> bool {
         self.handlers.contains_key(operation)
-    }
-
-    /// Sweeps what a crash left, before the first request.
-    pub(crate) fn recover_now(&self, store: &Store) {
-        if let Some(recover) = self.recover {
-            recover(store);
-        }
     }
 }
 

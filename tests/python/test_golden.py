@@ -58,6 +58,7 @@ def write_state(server):
     )
     s3.put_object(Bucket="bucket", Key="large", Body=bytes(range(256)) * 2000)
     s3.copy_object(Bucket="bucket", Key="copy", CopySource="bucket/large")
+    s3.put_object(Bucket="bucket", Key="huge", Body=bytes(range(256)) * 8000)
     s3.put_object(Bucket="bucket", Key="gone", Body=b"x")
     s3.delete_object(Bucket="bucket", Key="gone")
     upload = s3.create_multipart_upload(Bucket="bucket", Key="parts")["UploadId"]
@@ -88,9 +89,9 @@ def check_state(server):
         small["ChecksumSHA256"] == "iSYTkDAaOmcA3v86uIWlLmnC/d0S7W8b7vLD9PHYSZE=" or len(small["ChecksumSHA256"]) == 44
     )
     assert s3.get_object_tagging(Bucket="bucket", Key="a//b ü")["TagSet"] == [{"Key": "t", "Value": "1"}]
-    for key in ("large", "copy"):
-        assert s3.get_object(Bucket="bucket", Key=key)["Body"].read() == bytes(range(256)) * 2000
-    assert [entry["Key"] for entry in s3.list_objects_v2(Bucket="bucket")["Contents"]] == ["a//b ü", "copy", "large"]
+    for key, count in (("large", 2000), ("copy", 2000), ("huge", 8000)):
+        assert s3.get_object(Bucket="bucket", Key=key)["Body"].read() == bytes(range(256)) * count
+    assert [entry["Key"] for entry in s3.list_objects_v2(Bucket="bucket")["Contents"]] == ["a//b ü", "copy", "huge", "large"]
     assert s3.get_bucket_location(Bucket="bucket")["LocationConstraint"] == "eu-west-1"
     [upload] = s3.list_multipart_uploads(Bucket="bucket")["Uploads"]
     parts = s3.list_parts(Bucket="bucket", Key="parts", UploadId=upload["UploadId"])["Parts"]
@@ -141,7 +142,8 @@ def test_the_state_is_read_by_the_version_that_wrote_it(tmp_path):
         if os.environ.get("CUMULOG_GOLDEN") == "write":
             GOLDEN.mkdir(exist_ok=True)
             with tarfile.open(GOLDEN / f"{version()}.tar.xz", "w:xz") as archive:
-                archive.add(tmp_path / "data" / "log", "data/log")
+                for part in ("log", "blobs"):
+                    archive.add(tmp_path / "data" / part, f"data/{part}")
         for _ in range(2):
             server.start()
             check_state(server)

@@ -1,6 +1,6 @@
 //! What S3 refuses, in its words.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, with_causes};
 use cumulog_engine::RowError;
 use cumulog_shape::{Location, Member, Missing, Struct};
 
@@ -193,6 +193,12 @@ pub(super) fn refuse(headers: &[(&'static str, bool)]) -> Result<(), S3Error> {
     match headers.iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(S3Error::header(*name)),
         None => Ok(()),
+    }
+}
+
+impl From<cumulog_engine::Error> for S3Error {
+    fn from(error: cumulog_engine::Error) -> S3Error {
+        S3Error::Broken(with_causes(&error))
     }
 }
 

@@ -208,18 +208,18 @@ macro_rules! shown {
 }
 
 /// Reads an object. Its bytes stream from the state that this request saw.
-pub(super) fn get_object(
-    call: &Call,
-    view: &View,
+pub(super) async fn get_object(
+    call: Call,
     input: GetObjectInput,
 ) -> Result<GetObjectOutput, S3Error> {
+    let (call, view) = (&call, &call.view());
     let found = find!(call, view, input)?;
     check_readable(&found.row)?;
     let pieces = match &found.range {
         Some(range) => body::slice(&found.row.body, range.clone()),
         None => found.row.body.clone(),
     };
-    let body = body::open(view.clone(), pieces)?;
+    let body = body::open(view.clone(), pieces).await?;
     Ok(GetObjectOutput {
         body,
         ..shown!(GetObjectOutput, found, input)

@@ -47,9 +47,6 @@ const SPACES: &[Space] = &[
     rows::OBJECTS.space(),
     rows::UPLOADS.space(),
     rows::PARTS.space(),
-    body::BODIES.space(),
-    body::CHUNKS,
-    body::LAST_ID.space(),
 ];
 
 /// S3 and its handlers.
@@ -59,14 +56,13 @@ pub(crate) fn service() -> Service {
         .request_ids(RequestIdStyle::Letters16)
         .internal_code("InternalError")
         .validate(error::check_present)
-        .recover(body::sweep)
         .write::<model::CreateBucket, _>(buckets::create_bucket)
         .read::<model::ListBuckets, _>(buckets::list_buckets)
         .read::<model::HeadBucket, _>(buckets::head_bucket)
         .read::<model::GetBucketLocation, _>(buckets::get_bucket_location)
         .write::<model::DeleteBucket, _>(buckets::delete_bucket)
         .future::<model::PutObject, _, _>(put::put_object)
-        .read::<model::GetObject, _>(get::get_object)
+        .future::<model::GetObject, _, _>(get::get_object)
         .read::<model::HeadObject, _>(get::head_object)
         .write::<model::DeleteObject, _>(delete::delete_object)
         .write::<model::DeleteObjects, _>(delete::delete_objects)

@@ -175,7 +175,6 @@ pub(super) async fn upload_part(
     let row = committed.await?;
     let shown = sent.or(upload.asked()).unwrap_or(DEFAULT_CHECKSUM);
     let checksum = received.checksum(shown).map(ChecksumRow::whole);
-    received.upload.kept();
     let mut output = UploadPartOutput {
         e_tag: Some(quoted(&row.etag)),
         server_side_encryption: Some(ServerSideEncryption::Aes256),
@@ -211,9 +210,9 @@ fn part(
 ) -> Result<PartRow, S3Error> {
     Ok(PartRow {
         modified_ms: call.clock().now().0,
-        bytes: received.upload.bytes(),
+        bytes: received.body.bytes(),
         etag: received.md5.hex(),
-        body: received.upload.keep(txn)?,
+        body: received.body.keep(txn)?,
         checksum: received.checksum(stored).map(ChecksumRow::whole),
     })
 }

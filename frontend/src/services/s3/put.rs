@@ -50,7 +50,6 @@ pub(super) async fn put_object(
         Ok::<_, S3Error>(row)
     });
     let row = committed.await?;
-    received.upload.kept();
     let mut output = PutObjectOutput {
         e_tag: Some(row.quoted_etag()),
         server_side_encryption: Some(ServerSideEncryption::Aes256),
@@ -70,9 +69,9 @@ fn whole_object(
 ) -> Result<ObjectRow, S3Error> {
     Ok(ObjectRow {
         modified_ms: call.clock().now().0,
-        bytes: received.upload.bytes(),
+        bytes: received.body.bytes(),
         etag: received.md5.hex(),
-        body: received.upload.keep(txn)?,
+        body: received.body.keep(txn)?,
         metadata: draft.metadata,
         traits: draft.traits,
         tags: draft.tags,

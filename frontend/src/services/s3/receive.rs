@@ -3,7 +3,7 @@
 //! Length, `Content-MD5` and checksums are verified before the transaction that makes the body part of an object, so
 //! nothing that fails them is ever seen.
 
-use super::body::Upload;
+use super::body::{Body, Upload};
 use super::error::S3Error;
 use crate::call::Call;
 use crate::checksum::{Algorithm, Checksum, Hasher};
@@ -185,7 +185,7 @@ pub(super) fn parse_md5(value: Option<&str>) -> Result<Option<Checksum>, S3Error
 
 /// A body that is all here and is what the client said.
 pub(super) struct Received {
-    pub(super) upload: Upload,
+    pub(super) body: Body,
     pub(super) md5: Checksum,
     checksums: Vec<Checksum>,
 }
@@ -224,14 +224,14 @@ pub(super) async fn receive(
         }
         md5.update(&chunk);
         hashers.iter_mut().for_each(|hasher| hasher.update(&chunk));
-        upload.write(chunk).await;
+        upload.write(chunk).await?;
     }
     if body_bytes.is_some_and(|bytes| bytes != upload.bytes()) {
         return Err(S3Error::IncompleteBody.into());
     }
     let checksums = hashers.into_iter().map(Hasher::finish).collect();
     let received = Received {
-        upload,
+        body: upload.finish().await?,
         md5: md5.finish(),
         checksums,
     };

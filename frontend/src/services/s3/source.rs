@@ -86,7 +86,7 @@ pub(super) async fn hash(
 ) -> Result<(Checksum, Checksum), S3Error> {
     let mut hashers: [Hasher; 2] = [Algorithm::Md5.hasher(), algorithm.hasher()];
     let mut reader = Reader::new(view.clone(), pieces);
-    while let Some(chunk) = reader.next()? {
+    while let Some(chunk) = reader.next().await? {
         hashers.iter_mut().for_each(|hasher| hasher.update(&chunk));
         // Gigabytes take seconds, and others wait for this thread.
         tokio::task::yield_now().await;

@@ -93,7 +93,7 @@ impl S3 {
 
     /// A body that is empty, short, of one chunk or of several.
     fn content(&mut self) -> Vec<u8> {
-        let chunk = body::CHUNK_BYTES;
+        let chunk = cumulog_engine::PIECE_BYTES;
         let bytes = [0, 1, 1000, chunk, chunk + 1, 3 * chunk + 5][self.pick(6)];
         let first = self.pick(256);
         (first..first + bytes).map(|at| (at % 253) as u8).collect()
@@ -134,7 +134,8 @@ impl S3 {
     /// A client that goes away in the middle of its body.
     async fn break_off(&mut self) {
         let mut upload = body::Upload::new(&self.call);
-        upload.write(self.content().into()).await;
+        let written = upload.write(self.content().into()).await;
+        written.expect("there is space");
     }
 
     fn delete(&mut self) {
@@ -365,7 +366,8 @@ impl S3 {
                 key: key.clone(),
                 ..Default::default()
             };
-            let found = get::get_object(&self.call, &view, input)
+            let found = get::get_object(self.call.clone(), input)
+                .await
                 .map_err(Failure::from)
                 .expect("it is there");
             let bytes = found.body.collect(64 << 20).await.expect("it is whole");
