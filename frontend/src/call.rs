@@ -43,6 +43,19 @@ pub(crate) struct World {
     pub(crate) scratch: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
+impl World {
+    /// A state in memory by its type; made when first asked for.
+    pub(crate) fn state<T: Any + Send + Sync + Default>(&self) -> Arc<T> {
+        let mut scratch = self.scratch.lock();
+        let state = scratch
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Arc::new(T::default()));
+        Arc::clone(state)
+            .downcast()
+            .expect("the map holds each type under its own id")
+    }
+}
+
 /// One request, as its handler sees it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Call {
@@ -121,13 +134,7 @@ impl Call {
 
     /// The service's own state in memory; made when first asked for.
     pub(crate) fn state<T: Any + Send + Sync + Default>(&self) -> Arc<T> {
-        let mut scratch = self.world.scratch.lock();
-        let state = scratch
-            .entry(TypeId::of::<T>())
-            .or_insert_with(|| Arc::new(T::default()));
-        Arc::clone(state)
-            .downcast()
-            .expect("the map holds each type under its own id")
+        self.world.state()
     }
 
     /// The value of header `name`, if it is text.

@@ -22,6 +22,7 @@ mod hosts;
 mod http;
 mod ids;
 mod init;
+mod jobs;
 mod log;
 mod presigned;
 mod protocol;
@@ -32,6 +33,8 @@ mod services;
 mod settings;
 mod sigv4;
 mod startup;
+#[cfg(test)]
+mod testing;
 mod upload;
 
 use std::process::ExitCode;

@@ -30,7 +30,7 @@ use crate::{
     clock::{Clock, SystemClock},
     emulator::{self, Emulator},
     http::Response,
-    init,
+    init, jobs,
     log::{Level, Log},
     protocol, services,
     settings::Settings,
@@ -118,6 +118,7 @@ async fn serve(
     let mut interrupt = signal(SignalKind::interrupt())?;
     announce(&emulator)?;
     init::start(&emulator);
+    jobs::start(&emulator);
     let connections = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     // No half-closed connections: so a client that hangs up ends its request, and a long poll of its

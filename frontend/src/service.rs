@@ -11,7 +11,12 @@ use cumulog_shape::{
     check::{self, Dialect},
 };
 
-use crate::{call::Call, failure::Failure, ids::RequestIdStyle};
+use crate::{
+    call::Call,
+    failure::Failure,
+    ids::RequestIdStyle,
+    jobs::{self, Jobs},
+};
 
 /// Fills an input from the request.
 pub(crate) type Decode<'a> = &'a mut dyn FnMut(&mut dyn Struct) -> Result<(), Failure>;
@@ -48,6 +53,9 @@ pub(crate) struct Service {
     validate: Validate,
     /// The key spaces that the service owns.
     pub(crate) spaces: &'static [Space],
+    /// Its work that falls due later.
+    pub(crate) jobs: Option<Jobs>,
+    job_handlers: HashMap<&'static str, jobs::Handler>,
     handlers: HashMap<&'static str, Handler>,
 }
 
@@ -60,6 +68,8 @@ impl Service {
             internal_code: crate::failure::INTERNAL,
             validate: default_validate,
             spaces: &[],
+            jobs: None,
+            job_handlers: HashMap::new(),
             handlers: HashMap::new(),
         }
     }
@@ -86,6 +96,26 @@ impl Service {
     pub(crate) fn spaces(mut self, spaces: &'static [Space]) -> Self {
         self.spaces = spaces;
         self
+    }
+
+    /// Says where the service keeps its jobs.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no service has jobs yet"))]
+    pub(crate) fn jobs(mut self, jobs: Jobs) -> Self {
+        self.jobs = Some(jobs);
+        self
+    }
+
+    /// What does the jobs of a kind.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no service has jobs yet"))]
+    pub(crate) fn job_handler(mut self, kind: &'static str, handler: jobs::Handler) -> Self {
+        let earlier = self.job_handlers.insert(kind, handler);
+        assert!(earlier.is_none(), "{kind} is registered twice");
+        self
+    }
+
+    /// What does the jobs of this kind, if the service knows it.
+    pub(crate) fn job(&self, kind: &str) -> Option<jobs::Handler> {
+        self.job_handlers.get(kind).copied()
     }
 
     /// An operation that only reads, from the last published state.

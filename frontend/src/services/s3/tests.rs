@@ -3,17 +3,13 @@
 use super::body::{self, Piece};
 use super::rows::{OBJECTS, PARTS};
 use super::{buckets, complete, copy, delete, get, list, multipart, part_copy, put, tagging};
-use crate::call::{Call, DEFAULT_ACCOUNT, World};
-use crate::clock::SystemClock;
+use crate::call::Call;
 use crate::failure::Failure;
-use crate::ids::SystemRandom;
-use cumulog_engine::{Options, Store, Txn};
+use crate::testing::TestWorld;
+use cumulog_engine::Txn;
 use cumulog_model::s3 as model;
-use cumulog_shape::{ByteStream, Protocol};
-use http::{HeaderMap, HeaderValue, header::CONTENT_LENGTH};
+use cumulog_shape::ByteStream;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use tokio::sync::watch;
 
 const BUCKET: &str = "bucket";
 
@@ -25,47 +21,23 @@ const PART: usize = 5 << 20;
 
 struct S3 {
     call: Call,
+    _world: TestWorld,
     /// What is stored, by key.
     expected: BTreeMap<String, Vec<u8>>,
     /// Uploads under way: key, id, parts by number.
     uploads: Vec<(String, String, BTreeMap<i32, Vec<u8>>)>,
     random: u64,
-    _closing: watch::Sender<bool>,
 }
 
 impl S3 {
     fn new(seed: u64) -> S3 {
-        let (closing_sender, closing) = watch::channel(false);
-        let world = World {
-            store: Store::ephemeral(Options::default()),
-            clock: Arc::new(SystemClock::default()),
-            random: Arc::new(SystemRandom::new()),
-            object_bytes_max: 64 << 20,
-            closing,
-            scratch: Default::default(),
-        };
-        let headers: HeaderMap = [(CONTENT_LENGTH, HeaderValue::from_static("1"))]
-            .into_iter()
-            .collect();
-        let call = Call {
-            request_id: "test".into(),
-            service: "s3",
-            operation: "Test",
-            account: DEFAULT_ACCOUNT.into(),
-            region: "us-east-1".into(),
-            protocol: Protocol::RestXml,
-            path: "/".into(),
-            headers: Arc::new(headers),
-            now: world.clock.now(),
-            world: Arc::new(world),
-            lsn: Arc::default(),
-        };
+        let world = TestWorld::new();
         let s3 = S3 {
-            call,
+            call: world.call("s3"),
+            _world: world,
             expected: BTreeMap::new(),
             uploads: Vec::new(),
             random: seed,
-            _closing: closing_sender,
         };
         s3.write(
             buckets::create_bucket,

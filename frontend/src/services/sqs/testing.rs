@@ -1,85 +1,34 @@
 //! SQS on a store in memory, with a clock that only tests move.
 
-use crate::call::{Call, DEFAULT_ACCOUNT, World};
-use crate::clock::{Clock, Sleep};
+use crate::call::Call;
 use crate::failure::Failure;
 use crate::hex;
-use crate::ids::SystemRandom;
-use cumulog_engine::{Options, Store, Txn};
+use crate::testing::TestWorld;
+use cumulog_engine::Txn;
 use cumulog_model::sqs as model;
-use cumulog_shape::{Map, Protocol, Timestamp};
-use http::{HeaderValue, header::HOST};
-use std::sync::Arc;
-use tokio::sync::watch;
-
-/// A clock that stands still until a test moves it.
-struct TestClock(watch::Sender<i64>);
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(*self.0.borrow())
-    }
-
-    fn sleep_until(&self, due: Timestamp) -> Sleep {
-        let mut now = self.0.subscribe();
-        Box::pin(async move {
-            now.wait_for(|now| *now >= due.0)
-                .await
-                .expect("the clock outlives those who sleep");
-        })
-    }
-}
+use cumulog_shape::Map;
 
 /// One SQS, and the call that every test makes.
 #[derive(Clone)]
 pub(super) struct Sqs {
     pub(super) call: Call,
-    clock: Arc<TestClock>,
-    /// Keeps the server from stopping.
-    _closing: Arc<watch::Sender<bool>>,
+    world: TestWorld,
 }
 
 type Handler<I, O> = fn(&Call, &mut Txn, I) -> super::error::Result<O>;
 
 impl Sqs {
     pub(super) fn new() -> Sqs {
-        let clock = Arc::new(TestClock(watch::Sender::new(1_800_000_000_000)));
-        let (closing_sender, closing) = watch::channel(false);
-        let world = World {
-            store: Store::ephemeral(Options::default()),
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            random: Arc::new(SystemRandom::new()),
-            object_bytes_max: 0,
-            closing,
-            scratch: Default::default(),
-        };
-        let call = Call {
-            request_id: "test".into(),
-            service: "sqs",
-            operation: "Test",
-            account: DEFAULT_ACCOUNT.into(),
-            region: "us-east-1".into(),
-            protocol: Protocol::Json10,
-            path: "/".into(),
-            headers: Arc::new(
-                [(HOST, HeaderValue::from_static("localhost:4566"))]
-                    .into_iter()
-                    .collect(),
-            ),
-            now: clock.now(),
-            world: Arc::new(world),
-            lsn: Arc::default(),
-        };
+        let world = TestWorld::new();
         Sqs {
-            call,
-            clock,
-            _closing: Arc::new(closing_sender),
+            call: world.call("sqs"),
+            world,
         }
     }
 
     /// Lets time pass.
     pub(super) fn pass_ms(&self, ms: i64) {
-        self.clock.0.send_modify(|now| *now += ms);
+        self.world.pass_ms(ms);
     }
 
     pub(super) fn pass_seconds(&self, seconds: i64) {
@@ -89,7 +38,7 @@ impl Sqs {
     /// Runs a handler that is one transaction.
     pub(super) fn write<I, O>(&self, handler: Handler<I, O>, input: I) -> Result<O, Failure> {
         let call = Call {
-            now: self.clock.now(),
+            now: self.call.clock().now(),
             ..self.call.clone()
         };
         let result = self
