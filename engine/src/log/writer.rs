@@ -158,6 +158,8 @@ impl Writer {
             Ok(()) => Ok(()),
             Err(Fault::Refused(failure)) if self.touched => {
                 (self.position, self.segment) = (position, segment);
+                // The way to the next segment may have synced part of the batch, whose LSNs others get now.
+                self.synced = self.synced.min(position.link.lsn);
                 Err(self.cut_off(failure))
             }
             Err(fault) => Err(fault.failure()),

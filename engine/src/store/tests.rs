@@ -494,6 +494,36 @@ fn an_idle_log_soon_knows_that_its_sync_is_done() {
     }
 }
 
+/// The first half of the batch was synced on the way to the segment where the second half failed.
+#[test]
+fn what_failed_half_way_is_never_called_synced() {
+    let fail_in_the_second_segment = |faults| {
+        let disk = Simulated::new(faults);
+        let mut lab = Lab::open_with(&disk, options(Durability::Process));
+        lab.put("a", b"1").expect("there is a disk");
+        let value = [2; 40 << 10];
+        let (first, second) = (lab.queue("b", &value), lab.queue("c", &value));
+        lab.settle();
+        let _ = (first.wait(), second.wait());
+        (lab, disk)
+    };
+    let (_, healthy) = fail_in_the_second_segment(Faults::default());
+    let second = Path::new("data/log/000000000002.log");
+    let trace = healthy.trace();
+    let write = trace.iter().rfind(|operation| {
+        let is_write = operation.kind == OperationKind::WriteAt;
+        is_write && operation.path == second && operation.bytes > 40 << 10
+    });
+    let write = write.expect("the batch does not fit one segment").number;
+    let after = (write + 1..write + 20).map(|number| (number, Fault::Full));
+    let (lab, _) = fail_in_the_second_segment(Faults {
+        errors: after.chain([(write, Fault::Io)]).collect(),
+        ..Faults::default()
+    });
+    let status = lab.store.status();
+    assert_eq!((status.head, status.synced), (Lsn(1), Lsn(1)));
+}
+
 #[test]
 fn ephemeral_key_spaces_are_published_in_order_and_not_logged() {
     let disk = Simulated::default();
