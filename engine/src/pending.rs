@@ -134,14 +134,31 @@ impl<T> fmt::Debug for Pending<T> {
 /// Waits until the queue has room; from [`Store::admission`](crate::Store::admission).
 #[must_use = "futures do nothing unless awaited"]
 pub struct Admission {
-    pub(crate) shared: Arc<Shared>,
+    shared: Arc<Shared>,
+    /// Its number among those who wait; 0: it never had to.
+    wait: u64,
+}
+
+impl Admission {
+    pub(crate) fn new(shared: Arc<Shared>) -> Admission {
+        Admission { shared, wait: 0 }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if self.wait != 0 {
+            self.shared.forget_wait(self.wait);
+        }
+    }
 }
 
 impl Future for Admission {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.shared.poll_room(context.waker())
+        let this = self.get_mut();
+        this.shared.poll_room(&mut this.wait, context.waker())
     }
 }
 

@@ -21,6 +21,7 @@ use crate::store::{Durability, Lsn, Options, Status};
 use crate::txn::{Callback, Done, Effects, Logged, Txn};
 use crate::wire;
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+use std::collections::BTreeMap;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -62,7 +63,10 @@ struct Queue {
     /// Why no more writes are taken, for good.
     refused: Option<Failure>,
     stage: Stage,
-    admission: Vec<Waker>,
+    /// Who waits for room, by the number of the wait.
+    admission: BTreeMap<u64, Waker>,
+    /// The number of the last wait.
+    admission_last: u64,
     effects: Vec<u8>,
     spare_bytes: Vec<u8>,
     log: LogStatus,
@@ -243,13 +247,23 @@ impl Shared {
         queue
     }
 
-    pub(crate) fn poll_room(&self, waker: &Waker) -> Poll<()> {
+    /// `wait` is the number of this wait; 0 before the first poll.
+    pub(crate) fn poll_room(&self, wait: &mut u64, waker: &Waker) -> Poll<()> {
         let mut queue = self.queue.lock();
         if !queue.is_full(self.bytes_max) {
             return Poll::Ready(());
         }
-        queue.admission.push(waker.clone());
+        if *wait == 0 {
+            queue.admission_last += 1;
+            *wait = queue.admission_last;
+        }
+        queue.admission.insert(*wait, waker.clone());
         Poll::Pending
+    }
+
+    /// Nobody waits for room under this number any more.
+    pub(crate) fn forget_wait(&self, wait: u64) {
+        self.queue.lock().admission.remove(&wait);
     }
 
     /// The answer of a closure that changed nothing: once what it read is published.
@@ -403,7 +417,7 @@ impl Shared {
         let admission = mem::take(&mut queue.admission);
         drop(queue);
         self.room.notify_all();
-        admission.into_iter().for_each(Waker::wake);
+        admission.into_values().for_each(Waker::wake);
     }
 
     pub(crate) fn set_log(&self, log: LogStatus) {

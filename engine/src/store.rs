@@ -326,9 +326,7 @@ impl Store {
 
     /// Ready once the queue has room for another commit.
     pub fn admission(&self) -> Admission {
-        Admission {
-            shared: self.shared.clone(),
-        }
+        Admission::new(self.shared.clone())
     }
 
     /// Takes in a body that is too large for a row. `referrer` is the key space of the rows that will refer to it: if those

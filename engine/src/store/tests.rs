@@ -525,6 +525,29 @@ fn what_failed_half_way_is_never_called_synced() {
 }
 
 #[test]
+fn a_wait_for_room_keeps_one_waker_however_often_it_is_polled() {
+    struct Nobody;
+    impl std::task::Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+    let options = Options {
+        queue_bytes_max: 10,
+        ..options(Durability::Power)
+    };
+    let lab = Lab::open_with(&Simulated::default(), options);
+    drop(lab.queue("a", &[1; 100]));
+    let (mut admission, nobody) = (lab.store.admission(), Arc::new(Nobody));
+    let waker = Waker::from(nobody.clone());
+    for _ in 0..100 {
+        let polled = Pin::new(&mut admission).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    assert_eq!(Arc::strong_count(&nobody), 3, "ours, the waker, its clone");
+    drop(admission);
+    assert_eq!(Arc::strong_count(&nobody), 2);
+}
+
+#[test]
 fn ephemeral_key_spaces_are_published_in_order_and_not_logged() {
     let disk = Simulated::default();
     let mut lab = Lab::open(&disk);
