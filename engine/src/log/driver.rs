@@ -9,6 +9,7 @@ use crate::error::Failure;
 use crate::sequencer::{LogStatus, Shared, SmallTask, Task, Work};
 use crate::store::{Durability, Lsn, Options};
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, TryRecvError};
@@ -320,6 +321,11 @@ impl Driver {
         let failure = self.poisoned_here();
         self.poison(&failure);
         self.stop_blobs();
+        // Whoever opens the directory next must not meet a spare of ours that is still on its way.
+        let finished = panic::catch_unwind(AssertUnwindSafe(|| self.writer.spares.finish()));
+        if finished.is_ok() {
+            self.lock = None;
+        }
         self.shared.closed(Err(failure));
     }
 }

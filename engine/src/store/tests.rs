@@ -453,7 +453,8 @@ fn a_nudge_between_looking_and_sleeping_is_not_lost() {
 /// As when a committer that helps finds a bug in the log: the thread sleeps, and the batch is lost in the unwinding.
 #[test]
 fn a_log_that_gives_up_tells_those_who_wait_and_ends() {
-    let mut lab = Lab::open(&Simulated::default());
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
     let mut pending = lab.queue("a", b"1");
     drop(lab.store.shared.next_task());
     let mut read = lab.store.commit(|txn| Ok::<_, ()>(keys(txn, SPACE)));
@@ -468,6 +469,7 @@ fn a_log_that_gives_up_tells_those_who_wait_and_ends() {
         lab.queue("b", b"2").wait(),
         Err(Error::Closed | Error::Poisoned { .. })
     ));
+    let _again = Lab::open(&disk);
 }
 
 /// The log's thread must look again whenever a sync ends, however late that thread is gone.
