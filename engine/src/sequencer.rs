@@ -261,6 +261,12 @@ impl Shared {
         Poll::Pending
     }
 
+    /// Keeps everyone else out.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Sized + '_ {
+        self.queue.lock()
+    }
+
     /// Nobody waits for room under this number any more.
     pub(crate) fn forget_wait(&self, wait: u64) {
         self.queue.lock().admission.remove(&wait);

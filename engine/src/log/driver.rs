@@ -157,7 +157,11 @@ impl Driver {
             .name("cumulog-sync".into())
             .spawn(move || {
                 // Said before the nudge: the log may look at once. Nobody listens any more after a bug.
-                let _ = done.send(job.run());
+                match panic::catch_unwind(AssertUnwindSafe(|| job.run())) {
+                    Ok(result) => drop(done.send(result)),
+                    // Hanging up says it.
+                    Err(_) => drop(done),
+                }
                 shared.nudge();
             });
         let is_running = thread.is_ok();
@@ -173,7 +177,7 @@ impl Driver {
         }
     }
 
-    fn collect_sync(&mut self, now: Instant) {
+    pub(crate) fn collect_sync(&mut self, now: Instant) {
         let Some(syncing) = &self.syncing else {
             return;
         };
@@ -242,7 +246,7 @@ impl Driver {
             .min()
     }
 
-    fn status(&self) -> LogStatus {
+    pub(crate) fn status(&self) -> LogStatus {
         LogStatus {
             synced: self.writer.synced(),
             segments: self.writer.segments,

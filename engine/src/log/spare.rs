@@ -255,7 +255,10 @@ impl Request {
     fn prepare(self) -> Result<Prepared, Failure> {
         let path = self.directory.join(file_name(self.sequence));
         let (file, bytes) = match self.left {
-            Some(left) => self.adopt(&self.directory.join(file_name(left)), &path)?,
+            // One that can't be used stays where it is, blank and in nobody's way.
+            Some(left) => self
+                .adopt(&self.directory.join(file_name(left)), &path)
+                .or_else(|_| self.create(&path))?,
             None => self.create(&path)?,
         };
         for directory in [&self.directory].into_iter().chain(&self.unsynced) {

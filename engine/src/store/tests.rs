@@ -1,13 +1,19 @@
 //! The store over a simulated disk, driven by hand.
 
+mod hooked;
+
 use super::*;
 use crate::disk::{Crash, Fault, Faults, Loss, OperationKind, Real, Simulated};
 use crate::{Next, Read};
+use hooked::Hooked;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Bound;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -42,7 +48,22 @@ impl Lab {
     }
 
     fn try_open(disk: &Simulated, options: Options) -> Result<Lab, Error> {
-        let disk = Arc::new(disk.clone());
+        Lab::try_open_on(Arc::new(disk.clone()), options)
+    }
+
+    /// Slow work goes to threads, and the log itself is still driven by hand.
+    fn in_background(disk: Hooked) -> Lab {
+        let options = Options {
+            seed: None,
+            sync_delay: Duration::ZERO,
+            ..options(Durability::Process)
+        };
+        let mut lab = Lab::try_open_on(Arc::new(disk), options).expect("it opens");
+        lab.driver.go_to_background().expect("there are threads");
+        lab
+    }
+
+    fn try_open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Lab, Error> {
         let (store, driver, recovery) = Store::open_stepped(disk, Path::new("data"), options)?;
         Ok(Lab {
             store,
@@ -472,26 +493,116 @@ fn a_log_that_gives_up_tells_those_who_wait_and_ends() {
     let _again = Lab::open(&disk);
 }
 
-/// The log's thread must look again whenever a sync ends, however late that thread is gone.
+/// Is this the thread that syncs in the background?
+fn is_sync(kind: OperationKind) -> bool {
+    kind == OperationKind::SyncData && thread::current().name() == Some("cumulog-sync")
+}
+
+/// A disk whose background syncs wait until the sender is gone, and then do this.
+fn gated(
+    disk: &Simulated,
+    then: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+) -> (Hooked, mpsc::Sender<()>) {
+    let (gate, opened) = mpsc::channel();
+    let opened = Mutex::new(opened);
+    let hooked = Hooked::new(disk, move |kind, _| {
+        if !is_sync(kind) {
+            return Ok(());
+        }
+        let _ = opened.lock().recv();
+        then()
+    });
+    (hooked, gate)
+}
+
+/// The log's thread looks once when it is nudged, so the end of a sync must be said before. Here nobody can be nudged.
 #[test]
 fn an_idle_log_soon_knows_that_its_sync_is_done() {
-    let options = Options {
-        seed: None,
-        sync_delay: Duration::ZERO,
-        ..options(Durability::Process)
-    };
-    let disk = Arc::new(Simulated::default());
-    let (store, _) = Store::open(disk, Path::new("data"), options).expect("it opens");
-    for number in 1..=500 {
-        let put = store.commit(|txn| {
-            txn.put(SPACE, b"a", b"1");
-            Ok::<_, ()>(())
+    let (disk, gate) = gated(&Simulated::default(), || Ok(()));
+    let mut lab = Lab::in_background(disk);
+    lab.put("a", b"1").expect("there is a disk");
+    lab.settle();
+    assert_eq!(lab.driver.status().synced, Lsn(0));
+    let nobody_else = lab.store.shared.hold();
+    drop(gate);
+    let begun = Instant::now();
+    while lab.driver.status().synced < Lsn(1) {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        lab.driver.collect_sync(lab.now);
+        thread::yield_now();
+    }
+    drop(nobody_else);
+}
+
+#[test]
+fn a_sync_that_panics_is_noticed_without_waiting_for_other_work() {
+    let disk = Simulated::default();
+    let (hooked, gate) = gated(&disk, || panic!("a bug in the disk"));
+    let mut lab = Lab::in_background(hooked);
+    lab.put("a", b"1").expect("there is a disk");
+    // The next spare is ready, and has said so: nothing else wakes the log.
+    let spare = Path::new("data/log/000000000002.log");
+    while !disk.files().contains_key(spare) {
+        thread::yield_now();
+    }
+    let soon = Instant::now() + Duration::from_millis(100);
+    lab.store.shared.wait_for_work(Some(soon));
+    lab.settle();
+    drop(gate);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    lab.store.shared.wait_for_work(Some(deadline));
+    assert!(Instant::now() < deadline);
+    lab.settle();
+    assert!(lab.store.status().poisoned);
+}
+
+/// The batch fails while another thread syncs what was before it.
+#[test]
+fn a_write_that_fails_half_way_during_a_sync_takes_nothing_along() {
+    for sync_fails in [false, true] {
+        let disk = Simulated::default();
+        let (gate, opened) = mpsc::channel::<()>();
+        let opened = Mutex::new(opened);
+        let full = Arc::new(AtomicBool::new(false));
+        let is_full = full.clone();
+        let hooked = Hooked::new(&disk, move |kind, path| match kind {
+            OperationKind::SyncData if is_sync(kind) => {
+                let _ = opened.lock().recv();
+                if sync_fails {
+                    return Err(io::Error::other("a bad disk"));
+                }
+                Ok(())
+            }
+            OperationKind::WriteAt if path.ends_with("000000000001.log.tmp") => {
+                if is_full.load(Ordering::Relaxed) {
+                    return Err(io::Error::other("a bad sector"));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
         });
-        put.wait().expect("there is a disk").expect("it succeeds");
-        let begun = Instant::now();
-        while store.status().synced < Lsn(number) {
-            assert!(begun.elapsed() < Duration::from_secs(10), "{number}");
-            thread::yield_now();
+        let mut lab = Lab::in_background(hooked);
+        lab.put("a", b"1").expect("there is a disk");
+        full.store(true, Ordering::Relaxed);
+        let opener = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            drop(gate);
+        });
+        let refused = lab.put("b", &[2; 2000]).expect_err("its write fails");
+        opener.join().expect("it opens the gate");
+        let is_poisoned = matches!(refused, Error::Poisoned { .. });
+        assert_eq!(is_poisoned, sync_fails, "{refused}");
+        lab.settle();
+        let status = lab.store.status();
+        assert_eq!(status.poisoned, sync_fails);
+        assert!(status.synced <= status.head, "{status:?}");
+        assert_eq!(lab.keys(), "a");
+        let killed = disk.restart(Crash::Process(255), Faults::default());
+        assert_eq!(Lab::open(&killed).keys(), "a");
+        if !sync_fails {
+            lab.put("c", b"3").expect("the next segment takes it");
+            let unplugged = disk.restart(Crash::Power(Loss::All), Faults::default());
+            assert!(Lab::open(&unplugged).keys().starts_with('a'));
         }
     }
 }
@@ -524,6 +635,27 @@ fn what_failed_half_way_is_never_called_synced() {
     });
     let status = lab.store.status();
     assert_eq!((status.head, status.synced), (Lsn(1), Lsn(1)));
+}
+
+#[test]
+fn a_left_over_spare_that_cannot_be_used_is_left_alone() {
+    let before = Simulated::default();
+    let mut lab = Lab::open(&before);
+    lab.put("a", b"1").expect("there is a disk");
+    lab.close();
+    let spare = Path::new("data/log/000000000002.log");
+    assert!(before.files()[spare].iter().all(|byte| *byte == 0));
+    let hooked = Hooked::new(&before, move |kind, path| {
+        if kind == OperationKind::Open && path == spare {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok(())
+    });
+    let opened = Lab::try_open_on(Arc::new(hooked), options(Durability::Power));
+    let mut lab = opened.expect("it opens");
+    lab.put("b", b"2").expect("another file takes it");
+    lab.close();
+    assert_eq!(Lab::open(&before).keys(), "a b");
 }
 
 #[test]
