@@ -3,22 +3,22 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cumulog_engine::disk::{
     Crash, Fault, Faults, Loss, Omission, Operation, OperationKind, Simulated,
 };
 use cumulog_engine::{
-    BlobId, BlobReader, Driver, Durability, Error, Next, Options, PIECE_BYTES, Pending, Space,
-    Store, Table, Txn, View,
+    BlobId, BlobReader, Durability, Error, Options, PIECE_BYTES, Space, Store, Table, Txn, View,
 };
+
+#[path = "stepped/mod.rs"]
+mod stepped;
+
+use stepped::{Stepped, released};
 
 const DIRECTORY: &str = "data/cumulog";
 const BLOBS: &str = "data/cumulog/blobs";
@@ -102,18 +102,10 @@ fn states(steps: &[Step]) -> Vec<State> {
     states
 }
 
-fn released<T>(pending: Pending<T>) -> Result<T, Error> {
-    match pin!(pending).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => result,
-        Poll::Pending => panic!("a commit is not answered, though the log has nothing to do"),
-    }
-}
-
-/// An open store whose log does nothing by itself.
+/// An open store whose log is stepped by hand.
 struct Session {
+    stepped: Stepped,
     store: Store,
-    driver: Driver,
-    now: Instant,
 }
 
 impl Session {
@@ -126,21 +118,19 @@ impl Session {
             owner: "test".to_owned(),
             ..Options::default()
         };
-        let disk = Arc::new(disk.clone());
-        let (store, driver, _) = Store::open_stepped(disk, Path::new(DIRECTORY), options)?;
-        let now = Instant::now();
-        Ok(Session { store, driver, now })
+        let (stepped, _) = Stepped::open(disk, DIRECTORY, options)?;
+        let store = stepped.store.clone();
+        Ok(Session { stepped, store })
     }
 
     fn settle(&mut self) {
-        while self.driver.step(self.now) == Next::Again {}
+        self.stepped.settle();
     }
 
     /// Lets so much time pass that the log syncs and marks by itself.
     fn pause(&mut self) {
         for _ in 0..3 {
-            self.now += Duration::from_millis(100);
-            self.settle();
+            self.stepped.pause(Duration::from_millis(100));
         }
     }
 
@@ -194,15 +184,7 @@ impl Session {
     }
 
     fn close(mut self) {
-        let store = self.store.clone();
-        let closing = thread::spawn(move || store.close());
-        while self.driver.step(self.now) != Next::Closed {
-            thread::yield_now();
-        }
-        closing
-            .join()
-            .expect("no panic")
-            .expect("the disk is whole");
+        self.stepped.close().expect("the disk is whole");
     }
 }
 

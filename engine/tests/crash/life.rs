@@ -3,18 +3,15 @@
 //! The log is stepped by hand, at times made up, so one life does the same to the disk every time.
 
 use std::collections::BTreeMap;
-use std::future::Future as _;
-use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cumulog_engine::disk::Simulated;
-use cumulog_engine::{Driver, Durability, Error, Lsn, Next, Options, Pending, Read, Store};
+use cumulog_engine::{Durability, Error, Lsn, Options, Pending, Read, Store};
 
 use crate::model::{EPHEMERAL, State, Transaction, perform, state_of, states, workload};
+use crate::stepped::{Stepped, answer, released};
 
 /// Where the store is on every simulated disk.
 pub(crate) const DIRECTORY: &str = "data/cumulog";
@@ -91,23 +88,21 @@ impl Drop for At {
     }
 }
 
-/// An open store whose log does nothing by itself.
+/// An open store whose log is stepped by hand.
 pub(crate) struct Session {
+    stepped: Stepped,
     pub(crate) store: Store,
-    driver: Driver,
-    now: Instant,
 }
 
 impl Session {
     /// Lets the log do what there is to do now.
     pub(crate) fn settle(&mut self) {
-        while self.driver.step(self.now) == Next::Again {}
+        self.stepped.settle();
     }
 
     /// Lets time pass.
     pub(crate) fn pause(&mut self, time: Duration) {
-        self.now += time;
-        self.settle();
+        self.stepped.pause(time);
     }
 
     /// Commits one transaction.
@@ -141,13 +136,7 @@ impl Session {
     }
 
     pub(crate) fn close(mut self) -> Result<(), Error> {
-        let store = self.store.clone();
-        // It returns once the log has seen to it.
-        let closing = thread::spawn(move || store.close());
-        while self.driver.step(self.now) != Next::Closed {
-            thread::yield_now();
-        }
-        closing.join().expect("closing does not panic")
+        self.stepped.close()
     }
 }
 
@@ -158,16 +147,6 @@ fn submit(store: &Store, transaction: &Transaction) -> Pending<Result<(), ()>> {
         txn.put(EPHEMERAL, b"key", b"value");
         Ok(())
     })
-}
-
-/// What came of a commit, now that the log has done all that there is to do.
-fn released<T>(pending: Pending<T>) -> Result<T, Error> {
-    match pin!(pending).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => result,
-        Poll::Pending => {
-            panic!("a commit is still not answered, though the log has nothing more to do")
-        }
-    }
 }
 
 impl Plan {
@@ -183,15 +162,10 @@ impl Plan {
     }
 
     pub(crate) fn open(&self, disk: &Simulated) -> Result<Session, Error> {
-        let disk = Arc::new(disk.clone());
-        let (store, driver, recovery) =
-            Store::open_stepped(disk, Path::new(DIRECTORY), self.options.clone())?;
+        let (stepped, recovery) = Stepped::open(disk, DIRECTORY, self.options.clone())?;
+        let store = stepped.store.clone();
         assert_eq!(store.view().lsn(), recovery.lsn);
-        Ok(Session {
-            store,
-            driver,
-            now: Instant::now(),
-        })
+        Ok(Session { stepped, store })
     }
 
     /// The number of transactions, from `least` to `most`, after which the state is `found`.
@@ -268,13 +242,11 @@ impl Plan {
             .map(|transaction| submit(&session.store, transaction))
             .collect();
         // Refused, but the answer was made from what is not durable yet.
-        let refused = session.store.commit(|txn| {
+        let mut refused = session.store.commit(|txn| {
             perform(&self.transactions[0], txn);
             Err::<(), ()>(())
         });
-        let unanswered = pin!(refused)
-            .poll(&mut Context::from_waker(Waker::noop()))
-            .is_pending();
+        let unanswered = answer(&mut refused).is_none();
         assert!(
             unanswered || session.store.status().poisoned,
             "answered too early"

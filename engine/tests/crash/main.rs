@@ -8,3 +8,5 @@ mod model;
 mod mutation;
 mod power;
 mod random;
+#[path = "../stepped/mod.rs"]
+mod stepped;
