@@ -3,9 +3,9 @@
 use super::buckets::{canned_acl, open_bucket, owner};
 use super::draft;
 use super::error::{S3Error, refuse};
-use super::get::open_object;
-use super::names::{canonical_id, check_version};
-use super::rows::{BUCKETS, OBJECTS};
+use super::names::canonical_id;
+use super::rows::BUCKETS;
+use super::versions::name;
 use crate::call::Call;
 use cumulog_engine::{Txn, View};
 use cumulog_model::s3::{
@@ -70,8 +70,7 @@ pub(super) fn get_object_acl(
     input: GetObjectAclInput,
 ) -> Result<GetObjectAclOutput, S3Error> {
     let bucket = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    check_version(input.version_id.as_deref())?;
-    let row = open_object(view, &input.bucket, &input.key)?;
+    let row = name!(input).read(view)?.row;
     Ok(GetObjectAclOutput {
         grants: Some(grants(&row.traits.acl, &bucket.account)),
         owner: Some(owner(&bucket.account)),
@@ -158,9 +157,10 @@ pub(super) fn put_object_acl(
     mut input: PutObjectAclInput,
 ) -> Result<PutObjectAclOutput, S3Error> {
     let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    check_version(input.version_id.as_deref())?;
-    let mut row = open_object(txn, &input.bucket, &input.key)?;
-    row.traits.acl = draft::canned_acl(Some(wanted!(input, &bucket.account)))?;
-    OBJECTS.put(txn, &(input.bucket, input.key), &row);
+    let acl = draft::canned_acl(Some(wanted!(input, &bucket.account)))?;
+    let name = name!(input);
+    let mut version = name.open(txn, "PUT")?;
+    version.row.traits.acl = acl;
+    name.save(txn, version);
     Ok(PutObjectAclOutput::default())
 }

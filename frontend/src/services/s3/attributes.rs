@@ -1,13 +1,13 @@
 //! GetObjectAttributes: what an object is made of, without its bytes.
 
-use super::buckets::require_bucket;
+use super::buckets::open_bucket;
 use super::checksums::{set_checksum, set_checksum_value};
 use super::draft::refuse_customer_key;
 use super::error::S3Error;
-use super::get::open_object;
 use super::list::page_length;
-use super::names::{check_key, check_version};
+use super::names::check_key;
 use super::rows::{ChecksumRow, ObjectRow, shown_time};
+use super::versions::{answered, name};
 use crate::call::Call;
 use cumulog_engine::View;
 use cumulog_model::s3::{
@@ -23,9 +23,8 @@ pub(super) fn get_object_attributes(
 ) -> Result<GetObjectAttributesOutput, S3Error> {
     refuse_customer_key!(input);
     check_key(&input.key)?;
-    require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    check_version(input.version_id.as_deref())?;
-    let row = open_object(view, &input.bucket, &input.key)?;
+    let bucket = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let row = name!(input).read(view)?.row;
     if input.object_attributes.is_empty() {
         return Err(S3Error::request(
             "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty",
@@ -33,6 +32,7 @@ pub(super) fn get_object_attributes(
     }
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(shown_time(row.modified_ms)),
+        version_id: answered(&bucket, &row.version),
         ..Default::default()
     };
     for attribute in &input.object_attributes {

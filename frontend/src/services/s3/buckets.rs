@@ -3,8 +3,9 @@
 use super::body;
 use super::error::{S3Error, refuse};
 use super::names::{canonical_id, is_bucket_name};
-use super::rows::{BUCKETS, BucketRow, OBJECTS, PARTS, UPLOADS, shown_time};
+use super::rows::{BUCKETS, BucketRow, PARTS, UPLOADS, Versioning, shown_time};
 use super::tagging::checked_of_bucket;
+use super::versions::is_empty;
 use crate::call::Call;
 use cumulog_engine::{Read, Txn, View};
 use cumulog_model::s3::{
@@ -111,6 +112,7 @@ pub(super) fn create_bucket(
         acl: canned_acl(input.acl)?,
         ownership: ownership(input.object_ownership)?,
         tags: checked_of_bucket(configuration.tags.unwrap_or_default())?,
+        versioning: Versioning::Never,
     };
     BUCKETS.put(txn, &key, &row);
     Ok(created(call, &input.bucket))
@@ -294,10 +296,13 @@ pub(super) fn delete_bucket(
     txn: &mut Txn,
     input: DeleteBucketInput,
 ) -> Result<DeleteBucketOutput, S3Error> {
-    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let row = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let key = (input.bucket,);
-    if OBJECTS.scan(txn, &key).next().is_some() {
-        return Err(S3Error::BucketNotEmpty { bucket: key.0 });
+    if !is_empty(txn, &key.0) {
+        return Err(S3Error::BucketNotEmpty {
+            bucket: key.0,
+            versions: row.versioning != Versioning::Never,
+        });
     }
     let uploads: Vec<_> = UPLOADS.scan(txn, &key).collect::<Result<_, _>>()?;
     for ((_, _, upload), _) in uploads {

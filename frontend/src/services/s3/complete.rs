@@ -4,16 +4,17 @@
 //! checksum of the parts' checksums (composite), as the upload asked.
 
 use super::body;
-use super::buckets::require_bucket;
+use super::buckets::open_bucket;
 use super::checksums::set_checksum;
 use super::conditions::{WriteCondition, unquoted};
 use super::draft::refuse_customer_key;
 use super::error::S3Error;
 use super::multipart::{open_upload, part_number, parts, remove};
 use super::names::path_encoded;
-use super::put::{DEFAULT_CHECKSUM, place};
+use super::put::DEFAULT_CHECKSUM;
 use super::receive::{given_checksums, parse_checksum};
-use super::rows::{ChecksumRow, OBJECTS, ObjectPart, ObjectRow, PartRow, UploadRow};
+use super::rows::{BucketRow, ChecksumRow, OBJECTS, ObjectPart, ObjectRow, PartRow, UploadRow};
+use super::versions::{named, place};
 use crate::call::Call;
 use crate::checksum::{Algorithm, Checksum};
 use cumulog_engine::{Read, Txn};
@@ -34,11 +35,11 @@ pub(super) fn complete(
     input: CompleteMultipartUploadInput,
 ) -> Result<CompleteMultipartUploadOutput, S3Error> {
     refuse_customer_key!(input);
-    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let object = OBJECTS.get(txn, &(input.bucket.clone(), input.key.clone()))?;
     let row = match object.filter(|object| object.upload == input.upload_id) {
         Some(completed) => completed,
-        None => assemble(call, txn, &input)?,
+        None => assemble(call, txn, &bucket, &input)?,
     };
     let location = format!(
         "http://{}/{}/{}",
@@ -51,6 +52,7 @@ pub(super) fn complete(
         bucket: Some(input.bucket),
         key: Some(input.key),
         e_tag: Some(row.quoted_etag()),
+        version_id: named(&row),
         server_side_encryption: Some(ServerSideEncryption::Aes256),
         ..Default::default()
     };
@@ -62,6 +64,7 @@ pub(super) fn complete(
 fn assemble(
     call: &Call,
     txn: &mut Txn,
+    bucket: &BucketRow,
     input: &CompleteMultipartUploadInput,
 ) -> Result<ObjectRow, S3Error> {
     let upload = open_upload(txn, &input.bucket, &input.key, &input.upload_id)?;
@@ -85,7 +88,8 @@ fn assemble(
     };
     check_whole(input, &row)?;
     check_conflict(txn, input, &condition, &upload)?;
-    place(txn, &input.bucket, &input.key, &condition, &row)?;
+    let to = (input.bucket.as_str(), bucket);
+    let row = place(call, txn, to, &input.key, &condition, row)?;
     for (_, part) in uploaded {
         body::release(txn, &part.body)?;
     }
@@ -231,6 +235,8 @@ fn assembled(
         checksum: Some(checksum?),
         parts: parts.collect(),
         upload: String::new(),
+        version: String::new(),
+        sequence: 0,
         body: chosen.into_iter().flat_map(|(_, part)| part.body).collect(),
     })
 }

@@ -4,16 +4,17 @@
 //! that came in parts, and a checksum of another algorithm.
 
 use super::body;
-use super::buckets::require_bucket;
+use super::buckets::open_bucket;
 use super::checksums::set_checksum;
 use super::conditions::WriteCondition;
 use super::draft::{Draft, draft, refuse_unsupported};
 use super::error::{S3Error, refuse};
 use super::names::check_key;
-use super::put::{DEFAULT_CHECKSUM, place};
+use super::put::DEFAULT_CHECKSUM;
 use super::receive::named_algorithm;
 use super::rows::{ChecksumRow, ObjectRow, shown_time};
 use super::source::{check_length, hash, source};
+use super::versions::{answered, named, place};
 use crate::call::Call;
 use crate::checksum::Algorithm;
 use crate::failure::Failure;
@@ -48,14 +49,18 @@ pub(super) async fn copy_object(
     check_key(&input.key)?;
     let plan = plan(&mut input)?;
     let source = source!(input);
-    if !plan.changes && source.name.bucket == input.bucket && source.name.key == input.key {
+    // An older version that is copied onto its key becomes the newest.
+    let itself = source.name.bucket == input.bucket
+        && source.name.key == input.key
+        && source.name.version.is_none();
+    if itself && !plan.changes {
         return Err(S3Error::request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the \
              object's metadata, storage class, website redirect location or encryption attributes.",
         )
         .into());
     }
-    let row = loop {
+    let (row, version_id, source_version) = loop {
         let view = call.view();
         let original = source.open(&view, call.now)?;
         check_length(original.bytes)?;
@@ -65,14 +70,17 @@ pub(super) async fn copy_object(
             if source.open(txn, call.now)? != original {
                 return Ok(None);
             }
-            require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+            let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+            let source_version = named(&original);
             let row = copied(call.clock().now(), &plan, original, digests);
             body::share(txn, &row.body)?;
-            place(txn, &input.bucket, &input.key, &plan.condition, &row)?;
-            Ok::<_, S3Error>(Some(row))
+            let to = (input.bucket.as_str(), &bucket);
+            let row = place(&call, txn, to, &input.key, &plan.condition, row)?;
+            let version_id = answered(&bucket, &row.version);
+            Ok::<_, S3Error>(Some((row, version_id, source_version)))
         });
-        if let Some(row) = committed.await? {
-            break row;
+        if let Some(done) = committed.await? {
+            break done;
         }
     };
     let mut result = CopyObjectResult {
@@ -83,6 +91,8 @@ pub(super) async fn copy_object(
     set_checksum!(result, row.checksum);
     Ok(CopyObjectOutput {
         copy_object_result: Some(result),
+        version_id,
+        copy_source_version_id: source_version,
         server_side_encryption: Some(ServerSideEncryption::Aes256),
         ..Default::default()
     })
@@ -183,5 +193,7 @@ fn copied(now: Timestamp, plan: &Plan, source: ObjectRow, digests: Digests) -> O
         checksum: digests.checksum,
         parts: Vec::new(),
         upload: String::new(),
+        version: String::new(),
+        sequence: 0,
     }
 }

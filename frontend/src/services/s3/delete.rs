@@ -1,11 +1,11 @@
 //! DeleteObject and DeleteObjects.
 
-use super::body;
-use super::buckets::require_bucket;
+use super::buckets::open_bucket;
 use super::conditions::unquoted;
 use super::error::{S3Error, refuse};
-use super::names::{check_key, check_version};
-use super::rows::{OBJECTS, UPLOADS};
+use super::names::check_key;
+use super::rows::BucketRow;
+use super::versions::{self, Deletion, Name, VersionId, delete_version, name};
 use crate::call::Call;
 use crate::checksum::Algorithm;
 use crate::failure::Failure;
@@ -20,7 +20,7 @@ const KEYS_MAX: usize = 1000;
 
 /// Deletes an object; that there is none is as good.
 pub(super) fn delete_object(
-    _: &Call,
+    call: &Call,
     txn: &mut Txn,
     input: DeleteObjectInput,
 ) -> Result<DeleteObjectOutput, S3Error> {
@@ -31,52 +31,64 @@ pub(super) fn delete_object(
             input.if_match_last_modified_time.is_some(),
         ),
         ("x-amz-if-match-size", input.if_match_size.is_some()),
+        ("x-amz-mfa", input.mfa.is_some()),
     ])?;
-    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    delete(
-        txn,
-        &input.bucket,
-        &input.key,
-        input.version_id.as_deref(),
-        input.if_match.as_deref(),
-    )?;
-    Ok(DeleteObjectOutput::default())
+    let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    check_bypass(&bucket, input.bypass_governance_retention)?;
+    let deletion = delete(call, txn, &bucket, name!(input), input.if_match.as_deref())?;
+    Ok(DeleteObjectOutput {
+        delete_marker: deletion.marker.then_some(true),
+        version_id: deletion.version,
+        ..Default::default()
+    })
 }
 
 fn delete(
+    call: &Call,
     txn: &mut Txn,
-    bucket: &str,
-    key: &str,
-    version: Option<&str>,
+    bucket: &BucketRow,
+    name: Name<'_>,
     if_match: Option<&str>,
-) -> Result<(), S3Error> {
-    check_key(key)?;
-    check_version(version)?;
-    let place = (bucket.to_owned(), key.to_owned());
-    // That it is gone is what the client wants, on whatever condition.
-    let Some(old) = OBJECTS.get(txn, &place)? else {
-        return Ok(());
-    };
-    if if_match.is_some_and(|tag| tag.trim() != "*" && unquoted(tag) != old.etag) {
-        return Err(S3Error::PreconditionFailed {
-            condition: "If-Match",
-        });
+) -> Result<Deletion, S3Error> {
+    check_key(name.key)?;
+    if let Some(tag) = if_match {
+        check_match(txn, name, tag)?;
     }
-    OBJECTS.delete(txn, &place);
-    body::release(txn, &old.body)?;
-    overtake_uploads(txn, bucket, key)
+    match name.version {
+        Some(version) => delete_version(txn, bucket, name, version),
+        None => versions::delete(call, txn, (name.bucket, bucket), name.key),
+    }
 }
 
-/// A conditional completion of these uploads would act on a state that its client has not seen.
-fn overtake_uploads(txn: &mut Txn, bucket: &str, key: &str) -> Result<(), S3Error> {
-    let uploads: Vec<_> = UPLOADS
-        .scan(txn, &(bucket.to_owned(), key.to_owned()))
-        .collect::<Result<_, _>>()?;
-    for (place, mut upload) in uploads {
-        upload.overtaken = true;
-        UPLOADS.put(txn, &place, &upload);
+/// Refuses to delete what is not as the client has seen it. That it is gone is what the client wants, on whatever
+/// condition.
+fn check_match(txn: &Txn, name: Name<'_>, tag: &str) -> Result<(), S3Error> {
+    match name.read(txn) {
+        Ok(found) if tag.trim() == "*" || unquoted(tag) == found.row.etag => Ok(()),
+        Ok(_) => Err(S3Error::PreconditionFailed {
+            condition: "If-Match",
+        }),
+        Err(
+            S3Error::NoSuchKey { .. }
+            | S3Error::NoSuchVersion { .. }
+            | S3Error::DeletedKey { .. }
+            | S3Error::DeleteMarker { .. },
+        ) => Ok(()),
+        Err(error) => Err(error),
     }
-    Ok(())
+}
+
+/// A header that only buckets with object lock take, whatever its value.
+fn check_bypass(_: &BucketRow, bypass: Option<bool>) -> Result<(), S3Error> {
+    match bypass {
+        None => Ok(()),
+        Some(_) => Err(S3Error::InvalidArgument {
+            message: "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets."
+                .to_owned(),
+            name: "x-amz-bypass-governance-retention",
+            value: None,
+        }),
+    }
 }
 
 /// Deletes many objects at once, each with a result of its own.
@@ -89,16 +101,19 @@ pub(super) fn delete_objects(
     if input.delete.objects.is_empty() || input.delete.objects.len() > KEYS_MAX {
         return Err(S3Error::MalformedXml);
     }
-    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    refuse(&[("x-amz-mfa", input.mfa.is_some())])?;
+    let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    check_bypass(&bucket, input.bypass_governance_retention)?;
     let quiet = input.delete.quiet == Some(true);
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for object in input.delete.objects {
-        match delete_identified(txn, &input.bucket, &object) {
-            Ok(()) if quiet => {}
-            Ok(()) => deleted.push(DeletedObject {
+        match delete_identified(call, txn, (&input.bucket, &bucket), &object) {
+            Ok(_) if quiet => {}
+            Ok(deletion) => deleted.push(DeletedObject {
                 key: Some(object.key),
                 version_id: object.version_id,
-                ..Default::default()
+                delete_marker: deletion.marker.then_some(true),
+                delete_marker_version_id: deletion.version.filter(|_| deletion.marker),
             }),
             Err(S3Error::Broken(message)) => return Err(S3Error::Broken(message)),
             Err(error) => {
@@ -120,21 +135,30 @@ pub(super) fn delete_objects(
 }
 
 fn delete_identified(
+    call: &Call,
     txn: &mut Txn,
-    bucket: &str,
+    (name, bucket): (&str, &BucketRow),
     object: &ObjectIdentifier,
-) -> Result<(), S3Error> {
+) -> Result<Deletion, S3Error> {
+    // Of directory buckets only, in AWS too.
     refuse(&[
         ("LastModifiedTime", object.last_modified_time.is_some()),
         ("Size", object.size.is_some()),
     ])?;
-    delete(
-        txn,
-        bucket,
-        &object.key,
-        object.version_id.as_deref(),
-        object.e_tag.as_deref(),
-    )
+    let version = object.version_id.as_deref().filter(|id| !id.is_empty());
+    // Here S3 has other words for what never was a version id.
+    if let Some(id) = version.filter(|id| VersionId::parse(id, "versionId").is_err()) {
+        return Err(S3Error::NoSuchVersion {
+            key: object.key.clone(),
+            version: id.to_owned(),
+        });
+    }
+    let name = Name {
+        bucket: name,
+        key: &object.key,
+        version,
+    };
+    delete(call, txn, bucket, name, object.e_tag.as_deref())
 }
 
 /// This request must say what its body is, as it destroys so much; the core has verified it.

@@ -1,8 +1,9 @@
 //! What S3 refuses, in its words.
 
+use super::rows::shown_time;
 use crate::failure::{Failure, with_causes};
 use cumulog_engine::RowError;
-use cumulog_shape::{Location, Member, Missing, Struct};
+use cumulog_shape::{Location, Member, Missing, Struct, TimestampFormat};
 
 /// Why S3 refuses a request. One variant per thing that a client can tell apart.
 #[derive(Debug)]
@@ -28,11 +29,24 @@ pub(super) enum S3Error {
     },
     BucketNotEmpty {
         bucket: String,
+        /// It keeps versions.
+        versions: bool,
     },
     /// A conditional write lost against a write or delete since its upload began.
     ConditionalRequestConflict {
         condition: &'static str,
         key: String,
+    },
+    /// The newest version is a delete marker.
+    DeletedKey {
+        key: String,
+        marker: String,
+    },
+    /// The version that a request names is a delete marker.
+    DeleteMarker {
+        method: &'static str,
+        marker: String,
+        modified_ms: i64,
     },
     EntityTooLarge {
         bytes: u64,
@@ -116,6 +130,11 @@ pub(super) enum S3Error {
     NoSuchUpload {
         upload: String,
     },
+    NoSuchVersion {
+        key: String,
+        version: String,
+    },
+    NoVersioningStatus,
     /// A condition of a read that means "you have it already".
     NotModified {
         etag: String,
@@ -219,7 +238,11 @@ impl From<S3Error> for Failure {
             | S3Error::InvalidLocation { .. }
             | S3Error::InvalidOwner { .. }
             | S3Error::NoSuchBucket { .. }
-            | S3Error::NoSuchTagSet { .. } => bucket_failure(error),
+            | S3Error::NoSuchTagSet { .. }
+            | S3Error::NoVersioningStatus => bucket_failure(error),
+            S3Error::DeletedKey { .. }
+            | S3Error::DeleteMarker { .. }
+            | S3Error::NoSuchVersion { .. } => version_failure(error),
             S3Error::BadDigest { .. }
             | S3Error::BadContentMd5 { .. }
             | S3Error::ChecksumOfWhole { .. }
@@ -258,10 +281,18 @@ fn bucket_failure(error: S3Error) -> Failure {
             "Your previous request to create the named bucket succeeded and you already own it.",
         )
         .with("BucketName", bucket),
-        S3Error::BucketNotEmpty { bucket } => {
-            Failure::sender("BucketNotEmpty", 409, "The bucket you tried to delete is not empty")
-                .with("BucketName", bucket)
+        S3Error::BucketNotEmpty { bucket, versions } => {
+            let message = match versions {
+                false => "The bucket you tried to delete is not empty",
+                true => "The bucket you tried to delete is not empty. You must delete all versions in the bucket.",
+            };
+            Failure::sender("BucketNotEmpty", 409, message).with("BucketName", bucket)
         }
+        S3Error::NoVersioningStatus => Failure::sender(
+            "IllegalVersioningConfigurationException",
+            400,
+            "The Versioning element must be specified",
+        ),
         S3Error::IllegalLocation { location } => Failure::sender(
             "IllegalLocationConstraintException",
             400,
@@ -417,6 +448,40 @@ fn condition_failure(error: S3Error) -> Failure {
             "At least one of the pre-conditions you specified did not hold",
         )
         .with("Condition", condition),
+        other => request_failure(other),
+    }
+}
+
+fn version_failure(error: S3Error) -> Failure {
+    match error {
+        S3Error::DeletedKey { key, marker } => request_failure(S3Error::NoSuchKey { key })
+            .header("x-amz-delete-marker", "true")
+            .header("x-amz-version-id", marker),
+        S3Error::DeleteMarker {
+            method,
+            marker,
+            modified_ms,
+        } => Failure::sender(
+            "MethodNotAllowed",
+            405,
+            "The specified method is not allowed against this resource.",
+        )
+        .with("Method", method)
+        .with("ResourceType", "DeleteMarker")
+        .header("allow", "DELETE")
+        .header("x-amz-delete-marker", "true")
+        .header("x-amz-version-id", marker)
+        .header(
+            "last-modified",
+            shown_time(modified_ms).format(TimestampFormat::HttpDate),
+        ),
+        S3Error::NoSuchVersion { key, version } => Failure::sender(
+            "NoSuchVersion",
+            404,
+            "The specified version does not exist.",
+        )
+        .with("Key", key)
+        .with("VersionId", version),
         other => request_failure(other),
     }
 }

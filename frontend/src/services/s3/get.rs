@@ -1,17 +1,18 @@
 //! GetObject and HeadObject.
 
 use super::body;
-use super::buckets::require_bucket;
+use super::buckets::open_bucket;
 use super::checksums::set_checksum;
 use super::conditions::{ReadConditions, State};
 use super::draft::refuse_customer_key;
 use super::error::S3Error;
-use super::names::{check_key, check_version};
+use super::names::check_key;
 use super::range;
-use super::rows::{ChecksumRow, OBJECTS, ObjectRow, shown_time};
+use super::rows::{ChecksumRow, ObjectRow, shown_time};
+use super::versions::{answered, name};
 use super::words;
 use crate::call::Call;
-use cumulog_engine::{Read, View};
+use cumulog_engine::View;
 use cumulog_model::s3::{
     ChecksumMode, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
     ServerSideEncryption,
@@ -22,19 +23,11 @@ use std::ops::Range;
 /// What an object is served as when its writer did not say.
 const DEFAULT_TYPE: &str = "binary/octet-stream";
 
-/// The object at `key`.
-pub(super) fn open_object(read: &impl Read, bucket: &str, key: &str) -> Result<ObjectRow, S3Error> {
-    let place = (bucket.to_owned(), key.to_owned());
-    OBJECTS
-        .get(read, &place)?
-        .ok_or_else(|| S3Error::NoSuchKey {
-            key: key.to_owned(),
-        })
-}
-
 /// An object, and what of it a request asked for.
 struct Found {
     row: ObjectRow,
+    /// As answers carry it.
+    version: Option<String>,
     /// `None`: all of it.
     range: Option<Range<u64>>,
     /// The checksum to show.
@@ -63,9 +56,8 @@ macro_rules! find {
         let (call, view, input): (&Call, &View, _) = ($call, $view, &$input);
         refuse_customer_key!(input);
         check_key(&input.key)?;
-        require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
-        check_version(input.version_id.as_deref())?;
-        let row = open_object(view, &input.bucket, &input.key)?;
+        let bucket = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+        let row = name!(input).read(view)?.row;
         let conditions = ReadConditions {
             if_match: input.if_match.as_deref(),
             if_none_match: input.if_none_match.as_deref(),
@@ -77,12 +69,14 @@ macro_rules! find {
             modified: Timestamp(row.modified_ms),
         };
         conditions.check_read(state, call.now)?;
+        let version = answered(&bucket, &row.version);
         select(
             row,
             input.range.as_deref(),
             input.part_number,
             input.checksum_mode.as_ref(),
         )
+        .map(|found| Found { version, ..found })
     }};
 }
 
@@ -105,6 +99,7 @@ fn select(
     let checksum = row.checksum.clone().filter(|_| enabled && range.is_none());
     Ok(Found {
         row,
+        version: None,
         range,
         checksum,
         parts: None,
@@ -144,6 +139,7 @@ fn select_part(row: ObjectRow, number: i32, enabled: bool) -> Result<Found, S3Er
     Ok(Found {
         range: (bytes > 0).then(|| start..start + bytes),
         checksum: checksum.filter(|_| enabled),
+        version: None,
         parts: (!row.parts.is_empty()).then(|| i32::try_from(count).unwrap_or(i32::MAX)),
         row,
     })
@@ -160,6 +156,7 @@ macro_rules! shown {
             content_range: found.content_range(),
             e_tag: Some(found.row.quoted_etag()),
             parts_count: found.parts,
+            version_id: found.version.clone(),
             server_side_encryption: Some(ServerSideEncryption::Aes256),
             ..Default::default()
         };

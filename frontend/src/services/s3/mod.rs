@@ -3,8 +3,7 @@
 //! Rows hold all that is known of a bucket, an object, an upload or a part; [`body`] holds the bytes behind them. A
 //! write verifies its body first and then changes rows and bodies in one transaction; a read streams from one view.
 //!
-//! Objects have no versions yet: the only version id is `null`. What S3 has and we do not is refused by the name of its
-//! header, never ignored.
+//! What S3 has and we do not is refused by the name of its header, never ignored.
 
 mod acl;
 mod attributes;
@@ -19,6 +18,7 @@ mod draft;
 mod error;
 mod get;
 mod list;
+mod list_versions;
 mod multipart;
 mod names;
 mod part_copy;
@@ -31,6 +31,7 @@ mod tagging;
 #[cfg(test)]
 mod tests;
 mod uploads;
+mod versioning;
 mod versions;
 mod words;
 
@@ -47,6 +48,8 @@ const SPACES: &[Space] = &[
     rows::OBJECTS.space(),
     rows::UPLOADS.space(),
     rows::PARTS.space(),
+    rows::VERSIONS.space(),
+    rows::NULLS.space(),
 ];
 
 /// S3 and its handlers.
@@ -76,8 +79,9 @@ pub(crate) fn service() -> Service {
         .write::<model::AbortMultipartUpload, _>(multipart::abort)
         .read::<model::ListParts, _>(uploads::list_parts)
         .read::<model::ListMultipartUploads, _>(uploads::list_uploads)
-        .read::<model::GetBucketVersioning, _>(versions::get_bucket_versioning)
-        .read::<model::ListObjectVersions, _>(versions::list_object_versions)
+        .read::<model::GetBucketVersioning, _>(versioning::get_bucket_versioning)
+        .write::<model::PutBucketVersioning, _>(versioning::put_bucket_versioning)
+        .read::<model::ListObjectVersions, _>(list_versions::list_object_versions)
         .read::<model::GetBucketAcl, _>(acl::get_bucket_acl)
         .write::<model::PutBucketAcl, _>(acl::put_bucket_acl)
         .read::<model::GetObjectAcl, _>(acl::get_object_acl)

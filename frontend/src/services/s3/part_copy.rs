@@ -11,6 +11,7 @@ use super::put::DEFAULT_CHECKSUM;
 use super::range;
 use super::rows::{ChecksumRow, PartRow, UploadRow, quoted, shown_time};
 use super::source::{Source, check_length, hash, source};
+use super::versions::named;
 use crate::call::Call;
 use crate::failure::Failure;
 use cumulog_model::s3::{
@@ -26,7 +27,7 @@ pub(super) async fn upload_part_copy(
     check_key(&input.key)?;
     let number = part_number(input.part_number)?;
     let source = source!(input);
-    let (upload, row) = loop {
+    let (upload, row, copy_source_version_id) = loop {
         if let Some(done) = copy_once(&call, &input, number, &source).await? {
             break done;
         }
@@ -42,6 +43,7 @@ pub(super) async fn upload_part_copy(
     }
     Ok(UploadPartCopyOutput {
         copy_part_result: Some(result),
+        copy_source_version_id,
         server_side_encryption: Some(ServerSideEncryption::Aes256),
         ..Default::default()
     })
@@ -54,7 +56,7 @@ async fn copy_once(
     input: &UploadPartCopyInput,
     number: u32,
     source: &Source<'_>,
-) -> Result<Option<(UploadRow, PartRow)>, Failure> {
+) -> Result<Option<(UploadRow, PartRow, Option<String>)>, Failure> {
     let view = call.view();
     require_bucket(&view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let upload = open_upload(&view, &input.bucket, &input.key, &input.upload_id)?;
@@ -83,7 +85,7 @@ async fn copy_once(
             checksum: Some(ChecksumRow::whole(&checksum)),
         };
         put_part(txn, &input.upload_id, number, &row)?;
-        Ok::<_, S3Error>(Some((upload, row)))
+        Ok::<_, S3Error>(Some((upload, row, named(&original))))
     });
     committed.await
 }

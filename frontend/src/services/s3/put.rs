@@ -1,14 +1,14 @@
-//! PutObject, and how any write puts an object in its place.
+//! PutObject.
 
-use super::body;
-use super::buckets::require_bucket;
+use super::buckets::{open_bucket, require_bucket};
 use super::checksums::set_checksum;
 use super::conditions::WriteCondition;
 use super::draft::{Draft, draft, refuse_unsupported};
 use super::error::{S3Error, refuse};
 use super::names::check_key;
 use super::receive::{Expected, Received, given_checksums, receive};
-use super::rows::{ChecksumRow, OBJECTS, ObjectRow};
+use super::rows::{ChecksumRow, ObjectRow};
+use super::versions::{named, place};
 use crate::call::Call;
 use crate::checksum::Algorithm;
 use crate::failure::Failure;
@@ -44,15 +44,17 @@ pub(super) async fn put_object(
     let algorithm = expected.algorithm().unwrap_or(DEFAULT_CHECKSUM);
     let received = receive(&call, input.body, expected, Some(algorithm)).await?;
     let committed = call.commit(|txn| {
-        require_bucket(txn, &input.bucket, owner)?;
+        let bucket = open_bucket(txn, &input.bucket, owner)?;
         let row = whole_object(&call, txn, draft, &received, algorithm)?;
-        place(txn, &input.bucket, &input.key, &condition, &row)?;
-        Ok::<_, S3Error>(row)
+        let to = (input.bucket.as_str(), &bucket);
+        place(&call, txn, to, &input.key, &condition, row)
     });
     let row = committed.await?;
     let mut output = PutObjectOutput {
         e_tag: Some(row.quoted_etag()),
         server_side_encryption: Some(ServerSideEncryption::Aes256),
+        // Not of the version `null`, unlike in other answers.
+        version_id: named(&row),
         ..Default::default()
     };
     set_checksum!(output, row.checksum);
@@ -78,23 +80,7 @@ fn whole_object(
         checksum: received.checksum(algorithm).map(ChecksumRow::whole),
         parts: Vec::new(),
         upload: String::new(),
+        version: String::new(),
+        sequence: 0,
     })
-}
-
-/// Puts `row` in the place of what is at `key`, if `condition` holds, and lets go of that.
-pub(super) fn place(
-    txn: &mut Txn,
-    bucket: &str,
-    key: &str,
-    condition: &WriteCondition,
-    row: &ObjectRow,
-) -> Result<(), S3Error> {
-    let place = (bucket.to_owned(), key.to_owned());
-    let old = OBJECTS.get(txn, &place)?;
-    condition.check(key, old.as_ref().map(|old| old.etag.as_str()))?;
-    if let Some(old) = old {
-        body::release(txn, &old.body)?;
-    }
-    OBJECTS.put(txn, &place, row);
-    Ok(())
 }

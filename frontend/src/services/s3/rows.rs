@@ -23,6 +23,16 @@ pub(super) const UPLOADS: Table<(String, String, String), UploadRow> =
 /// Parts by upload id and part number.
 pub(super) const PARTS: Table<(String, u32), PartRow> = Table::new(Space::new(0x0104, "s3/parts"));
 
+/// Versions of objects that are not the current one, and delete markers, by bucket, key and descending sequence.
+///
+/// The current version of a key stands in [`OBJECTS`], so that a bucket lists as fast with versions as without. A key
+/// whose newest version is a delete marker has no row there.
+pub(super) const VERSIONS: Table<(String, String, u64), VersionRow> =
+    Table::new(Space::new(0x0110, "s3/versions"));
+
+/// Where the version `null` of a key stands in [`VERSIONS`], if it does.
+pub(super) const NULLS: Table<(String, String), u64> = Table::new(Space::new(0x0111, "s3/nulls"));
+
 /// A bucket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct BucketRow {
@@ -36,6 +46,19 @@ pub(super) struct BucketRow {
     /// Object ownership; empty for the default.
     pub(super) ownership: String,
     pub(super) tags: Vec<(String, String)>,
+    #[serde(default)]
+    pub(super) versioning: Versioning,
+}
+
+/// Whether a bucket keeps versions. By name in rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Versioning {
+    /// It never did.
+    #[default]
+    Never,
+    Enabled,
+    /// It keeps those that it has, and writes the version `null`.
+    Suspended,
 }
 
 /// What a client says of an object beside its bytes: given at PUT, copied by COPY.
@@ -77,6 +100,22 @@ pub(super) struct ObjectRow {
     pub(super) parts: Vec<ObjectPart>,
     /// The upload that was completed to this object; empty for an object that came whole.
     pub(super) upload: String,
+    /// The version's id; empty for `null`.
+    #[serde(default)]
+    pub(super) version: String,
+    /// Its place among the versions of its key, ascending; 0 if its bucket kept none when it came.
+    #[serde(default)]
+    pub(super) sequence: u64,
+}
+
+/// A version that is not the current one, or a delete marker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct VersionRow {
+    /// As [`ObjectRow::version`].
+    pub(super) version: String,
+    pub(super) modified_ms: i64,
+    /// `None`: a delete marker.
+    pub(super) object: Option<ObjectRow>,
 }
 
 /// A part of an object, as it can be asked for by number.
@@ -190,6 +229,8 @@ pub(crate) fn try_rows(trial: &Trial<'_>) {
     trial.on(OBJECTS);
     trial.on(UPLOADS);
     trial.on(PARTS);
+    trial.on(VERSIONS);
+    trial.on(NULLS);
 }
 
 #[cfg(test)]
@@ -218,6 +259,43 @@ mod tests {
         key.encode(&mut encoded);
         let value = view.get(table.space(), &encoded).expect("it was put");
         format!("{}:{}", hex(&encoded), hex(value))
+    }
+
+    /// The row that such bytes stand for.
+    fn read<K: Key, V: Row>(table: Table<K, V>, value: &str) -> V {
+        let bytes: Vec<u8> = (0..value.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&value[at..at + 2], 16).expect("it is hexadecimal"))
+            .collect();
+        let store = Store::ephemeral(Options::default());
+        let put = store.commit(|txn| {
+            txn.put(table.space(), b"\x62\x00\x01\x6b\x00\x01", &bytes);
+            Ok::<_, ()>(())
+        });
+        put.wait()
+            .expect("memory does not fail")
+            .expect("it is put");
+        let (_, row) = (table.scan(&store.view(), &()).next())
+            .expect("it was put")
+            .expect("it decodes");
+        row
+    }
+
+    /// What 0.1.0 wrote, without the members that came later.
+    #[test]
+    fn rows_of_earlier_programs_are_read() {
+        let object: ObjectRow = read(
+            OBJECTS,
+            "9a0102a1659097a3612f62c0c0c0c0c09192a16da13193a7474c4143494552c0a09192a174a17693a54352433332a163c391930102c0a175",
+        );
+        assert_eq!(
+            (
+                object.upload.as_str(),
+                object.version.as_str(),
+                object.sequence
+            ),
+            ("u", "", 0)
+        );
     }
 
     /// Data directories live longer than programs: whoever changes a row must see that old ones are still read.
@@ -250,6 +328,13 @@ mod tests {
                 checksum: None,
             }],
             upload: "u".into(),
+            version: "v".into(),
+            sequence: 8,
+        };
+        let version = VersionRow {
+            version: "v".into(),
+            modified_ms: 9,
+            object: None,
         };
         let bucket = BucketRow {
             account: "1".into(),
@@ -259,6 +344,7 @@ mod tests {
             acl: "a".into(),
             ownership: "o".into(),
             tags: Vec::new(),
+            versioning: Versioning::Enabled,
         };
         let upload = UploadRow {
             initiated_ms: 4,
@@ -280,11 +366,15 @@ mod tests {
         let key = |text: &str| text.to_owned();
         assert_eq!(
             stored(BUCKETS, (key("b"),), bucket),
-            "620001:97a131a172a16c03a161a16f90"
+            "620001:98a131a172a16c03a161a16f90a7456e61626c6564"
         );
         assert_eq!(
             stored(OBJECTS, (key("b"), key("k")), object),
-            "6200016b0001:9a0102a1659097a3612f62c0c0c0c0c09192a16da13193a7474c4143494552c0a09192a174a17693a54352433332a163c391930102c0a175"
+            "6200016b0001:9c0102a1659097a3612f62c0c0c0c0c09192a16da13193a7474c4143494552c0a09192a174a17693a54352433332a163c391930102c0a175a17608"
+        );
+        assert_eq!(
+            stored(VERSIONS, (key("b"), key("k"), 7), version),
+            "6200016b00010000000000000007:93a17609c0"
         );
         assert_eq!(
             stored(UPLOADS, (key("b"), key("k"), key("u")), upload),

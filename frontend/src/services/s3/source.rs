@@ -4,9 +4,10 @@ use super::body::{Piece, Reader};
 use super::buckets::require_bucket;
 use super::conditions::{ReadConditions, State};
 use super::error::S3Error;
-use super::get::{check_readable, open_object};
+use super::get::check_readable;
 use super::names::CopySource;
 use super::rows::ObjectRow;
+use super::versions::Name;
 use crate::checksum::{Algorithm, Checksum, Hasher};
 use cumulog_engine::{Read, View};
 use cumulog_shape::Timestamp;
@@ -57,7 +58,20 @@ impl Source<'_> {
     /// The object, if it may be copied and the request's conditions on it hold.
     pub(super) fn open(&self, read: &impl Read, now: Timestamp) -> Result<ObjectRow, S3Error> {
         require_bucket(read, &self.name.bucket, self.expected_owner)?;
-        let row = open_object(read, &self.name.bucket, &self.name.key)?;
+        let name = Name {
+            bucket: &self.name.bucket,
+            key: &self.name.key,
+            version: self.name.version.as_deref(),
+        };
+        let row = match name.read(read) {
+            Ok(version) => version.row,
+            Err(S3Error::DeleteMarker { .. }) => {
+                return Err(S3Error::request(
+                    "The source of a copy request may not specifically refer to a delete marker by version id.",
+                ));
+            }
+            Err(error) => return Err(error),
+        };
         let state = State {
             etag: &row.etag,
             modified: Timestamp(row.modified_ms),

@@ -1,11 +1,10 @@
 //! The tags of buckets and objects: read, replace, remove.
 
-use super::buckets::{open_bucket, require_bucket};
+use super::buckets::open_bucket;
 use super::draft::{TAGS_MAX, check_tag};
 use super::error::S3Error;
-use super::get::open_object;
-use super::names::check_version;
-use super::rows::{BUCKETS, OBJECTS};
+use super::rows::{BUCKETS, BucketRow};
+use super::versions::{Name, answered, name};
 use crate::call::Call;
 use cumulog_engine::{Txn, View};
 use cumulog_model::s3::{
@@ -64,12 +63,11 @@ pub(super) fn get_object_tagging(
     view: &View,
     input: GetObjectTaggingInput,
 ) -> Result<GetObjectTaggingOutput, S3Error> {
-    require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    check_version(input.version_id.as_deref())?;
-    let row = open_object(view, &input.bucket, &input.key)?;
+    let bucket = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let row = name!(input).open(view, "GET")?.row;
     Ok(GetObjectTaggingOutput {
         tag_set: shown(row.tags),
-        ..Default::default()
+        version_id: answered(&bucket, &row.version),
     })
 }
 
@@ -79,14 +77,15 @@ pub(super) fn put_object_tagging(
     txn: &mut Txn,
     input: PutObjectTaggingInput,
 ) -> Result<PutObjectTaggingOutput, S3Error> {
-    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    check_version(input.version_id.as_deref())?;
+    let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let name = name!(input);
     let tags = checked(input.tagging.tag_set)?;
     if tags.len() > TAGS_MAX {
         return Err(S3Error::BadRequest("Object tags cannot be greater than 10"));
     }
-    set_tags(txn, &input.bucket, &input.key, tags)?;
-    Ok(PutObjectTaggingOutput::default())
+    Ok(PutObjectTaggingOutput {
+        version_id: set_tags(txn, &bucket, name, "PUT", tags)?,
+    })
 }
 
 /// Removes an object's tags.
@@ -95,22 +94,25 @@ pub(super) fn delete_object_tagging(
     txn: &mut Txn,
     input: DeleteObjectTaggingInput,
 ) -> Result<DeleteObjectTaggingOutput, S3Error> {
-    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    check_version(input.version_id.as_deref())?;
-    set_tags(txn, &input.bucket, &input.key, Vec::new())?;
-    Ok(DeleteObjectTaggingOutput::default())
+    let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    Ok(DeleteObjectTaggingOutput {
+        version_id: set_tags(txn, &bucket, name!(input), "DELETE", Vec::new())?,
+    })
 }
 
+/// Gives a version its tags; returns its id as answers carry it.
 fn set_tags(
     txn: &mut Txn,
-    bucket: &str,
-    key: &str,
+    bucket: &BucketRow,
+    name: Name<'_>,
+    method: &'static str,
     tags: Vec<(String, String)>,
-) -> Result<(), S3Error> {
-    let mut row = open_object(txn, bucket, key)?;
-    row.tags = tags;
-    OBJECTS.put(txn, &(bucket.to_owned(), key.to_owned()), &row);
-    Ok(())
+) -> Result<Option<String>, S3Error> {
+    let mut version = name.open(txn, method)?;
+    version.row.tags = tags;
+    let id = answered(bucket, &version.row.version);
+    name.save(txn, version);
+    Ok(id)
 }
 
 /// Reads a bucket's tags; unlike an object, it must have some.

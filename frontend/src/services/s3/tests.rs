@@ -1,7 +1,7 @@
 //! Random operations, held against a plain map, with the books of the bodies audited after each.
 
 use super::body::{self, Piece};
-use super::rows::{OBJECTS, PARTS};
+use super::rows::{OBJECTS, PARTS, VERSIONS};
 use super::{buckets, complete, copy, delete, get, list, multipart, part_copy, put, tagging};
 use crate::call::Call;
 use crate::failure::Failure;
@@ -311,7 +311,11 @@ impl S3 {
         let parts = PARTS
             .scan(&view, &())
             .map(|row| row.expect("it decodes").1.body);
-        let pieces: Vec<Piece> = objects.chain(parts).flatten().collect();
+        let older = VERSIONS
+            .scan(&view, &())
+            .filter_map(|row| row.expect("it decodes").1.object)
+            .map(|object| object.body);
+        let pieces: Vec<Piece> = objects.chain(older).chain(parts).flatten().collect();
         body::audit(&view, &pieces);
     }
 

@@ -1,94 +1,507 @@
-//! What clients ask about versions, of buckets that keep none: every object is its own only version, `null`.
+//! The versions of objects: which there are, which is the current one, and how writes and deletions change that.
+//!
+//! [`OBJECTS`] holds the current version of each key, [`VERSIONS`] the others and all delete markers, newest first. A key
+//! whose newest version is a delete marker has no row in `OBJECTS`; every other key that has versions has one.
+//!
+//! A version has a sequence number within its key, higher than all before it. Its id carries that number, masked, so a
+//! version is found by its id without an index, and a listing goes on behind a version that is gone by now. The version
+//! `null` has no such id: [`NULLS`] says where it stands if it is not the current one.
 
-use super::buckets::{open_bucket, owner, require_bucket};
+use super::body;
+use super::conditions::WriteCondition;
 use super::error::S3Error;
-use super::list::{Query, common_prefixes, encoding, objects, page_length};
-use super::names::check_version;
-use super::rows::{ObjectRow, shown_time};
-use crate::call::Call;
-use cumulog_engine::View;
-use cumulog_model::s3::{
-    GetBucketVersioningInput, GetBucketVersioningOutput, ListObjectVersionsInput,
-    ListObjectVersionsOutput, ObjectVersion,
+use super::rows::{
+    BucketRow, NULLS, OBJECTS, ObjectRow, UPLOADS, VERSIONS, VersionRow, Versioning,
 };
+use crate::call::Call;
+use crate::checksum::Algorithm;
+use crate::ids::Random;
+use base64_simd::URL_SAFE_NO_PAD;
+use cumulog_engine::{Read, RowError, Txn};
 
-/// The version of every object.
-const NULL: &str = "null";
+/// The id of a version that was written while its bucket kept none.
+pub(super) const NULL: &str = "null";
 
-/// Says nothing: versioning was never switched on.
-pub(super) fn get_bucket_versioning(
-    _: &Call,
-    view: &View,
-    input: GetBucketVersioningInput,
-) -> Result<GetBucketVersioningOutput, S3Error> {
-    require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    Ok(GetBucketVersioningOutput::default())
+/// The bytes of an id: random, then the masked sequence number, then a checksum of both.
+const ID_BYTES: usize = 24;
+
+/// A new id for a version of that sequence number: 32 characters that say nothing to clients, as AWS's do.
+fn new_id(random: &dyn Random, sequence: u64) -> String {
+    let mut bytes = [0; ID_BYTES];
+    random.fill(&mut bytes[..12]);
+    let masked = sequence ^ mask(&bytes);
+    bytes[12..20].copy_from_slice(&masked.to_be_bytes());
+    let checksum = Algorithm::Crc32.checksum(&bytes[..20]);
+    bytes[20..].copy_from_slice(checksum.value());
+    URL_SAFE_NO_PAD.encode_to_string(bytes).replace('-', ".")
 }
 
-/// Lists every object as its only version.
-pub(super) fn list_object_versions(
-    _: &Call,
-    view: &View,
-    input: ListObjectVersionsInput,
-) -> Result<ListObjectVersionsOutput, S3Error> {
-    let bucket = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    let encoded = encoding(input.encoding_type.as_ref())?;
-    let version_marker = input.version_id_marker.filter(|marker| !marker.is_empty());
-    let marker = match (input.key_marker.unwrap_or_default(), &version_marker) {
-        (key, Some(version)) if key.is_empty() => {
-            let message = "A version-id marker cannot be specified without a key marker.";
-            return Err(S3Error::argument(
-                "version-id-marker",
-                version.as_str(),
-                message,
-            ));
+fn mask(bytes: &[u8; ID_BYTES]) -> u64 {
+    bytes[..8]
+        .iter()
+        .fold(0, |mask, byte| mask << 8 | u64::from(*byte))
+}
+
+/// The sequence number in an id. `None`: no version ever had that id.
+fn sequence_of(id: &str) -> Option<u64> {
+    if id.len() != 32 || id.contains('-') {
+        return None;
+    }
+    let bytes = URL_SAFE_NO_PAD.decode_to_vec(id.replace('.', "-")).ok()?;
+    let bytes: [u8; ID_BYTES] = bytes.try_into().ok()?;
+    if Algorithm::Crc32.checksum(&bytes[..20]).value() != &bytes[20..] {
+        return None;
+    }
+    let masked: [u8; 8] = bytes[12..20].try_into().ok()?;
+    Some(u64::from_be_bytes(masked) ^ mask(&bytes))
+}
+
+/// A version id as clients see it.
+pub(super) fn shown(id: &str) -> &str {
+    match id {
+        "" => NULL,
+        id => id,
+    }
+}
+
+/// The version id that answers carry: none from buckets that never kept versions.
+pub(super) fn answered(bucket: &BucketRow, id: &str) -> Option<String> {
+    (bucket.versioning != Versioning::Never).then(|| shown(id).to_owned())
+}
+
+/// The id of a version that has one of its own.
+pub(super) fn named(row: &ObjectRow) -> Option<String> {
+    Some(row.version.clone()).filter(|id| !id.is_empty())
+}
+
+/// A version id as a client gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum VersionId<'a> {
+    Null,
+    /// An id, and the sequence number in it.
+    Of(&'a str, u64),
+}
+
+impl<'a> VersionId<'a> {
+    /// Refuses what no version ever was.
+    pub(super) fn parse(id: &'a str, argument: &'static str) -> Result<VersionId<'a>, S3Error> {
+        if id == NULL {
+            return Ok(VersionId::Null);
         }
-        (key, _) => key,
+        let refused = || S3Error::argument(argument, id, "Invalid version id specified");
+        sequence_of(id)
+            .map(|sequence| VersionId::Of(id, sequence))
+            .ok_or_else(refused)
+    }
+
+    fn id(self) -> &'a str {
+        match self {
+            VersionId::Null => "",
+            VersionId::Of(id, _) => id,
+        }
+    }
+}
+
+/// The object that a request names: its newest version, or a certain one.
+#[derive(Clone, Copy)]
+pub(super) struct Name<'a> {
+    pub(super) bucket: &'a str,
+    pub(super) key: &'a str,
+    pub(super) version: Option<&'a str>,
+}
+
+/// The name in an input. By name, as many inputs have the members.
+macro_rules! name {
+    ($input:expr) => {
+        $crate::services::s3::versions::Name {
+            bucket: &$input.bucket,
+            key: &$input.key,
+            version: $input.version_id.as_deref(),
+        }
     };
-    check_version(version_marker.as_deref())?;
-    let query = Query {
-        prefix: input.prefix.as_deref().unwrap_or_default(),
-        delimiter: input.delimiter.as_deref().unwrap_or_default(),
-        max: page_length(input.max_keys, "maxKeys")?,
+}
+pub(super) use name;
+
+/// A version of an object as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Version {
+    pub(super) row: ObjectRow,
+    /// Whether it is the newest version.
+    pub(super) current: bool,
+}
+
+/// What a name leads to.
+enum Found {
+    Version(Version),
+    Marker(VersionRow),
+    Nothing,
+}
+
+impl Name<'_> {
+    fn place(&self) -> (String, String) {
+        (self.bucket.to_owned(), self.key.to_owned())
+    }
+
+    fn find(&self, read: &impl Read) -> Result<Found, S3Error> {
+        let current = OBJECTS.get(read, &self.place())?;
+        let Some(version) = self.version else {
+            return Ok(match current {
+                Some(row) => Found::Version(Version { row, current: true }),
+                None => match newest_older(read, self.bucket, self.key)? {
+                    Some((_, marker)) => Found::Marker(marker),
+                    None => Found::Nothing,
+                },
+            });
+        };
+        let version = VersionId::parse(version, "versionId")?;
+        if let Some(row) = current.filter(|row| row.version == version.id()) {
+            return Ok(Found::Version(Version { row, current: true }));
+        }
+        Ok(match older(read, &self.place(), version)? {
+            Some((
+                _,
+                VersionRow {
+                    object: Some(row), ..
+                },
+            )) => Found::Version(Version {
+                row,
+                current: false,
+            }),
+            Some((_, marker)) => Found::Marker(marker),
+            None => Found::Nothing,
+        })
+    }
+
+    fn missing(&self) -> S3Error {
+        match self.version {
+            None => S3Error::NoSuchKey {
+                key: self.key.to_owned(),
+            },
+            Some(version) => S3Error::NoSuchVersion {
+                key: self.key.to_owned(),
+                version: version.to_owned(),
+            },
+        }
+    }
+
+    /// The version to read. A key whose newest version is a delete marker is not there.
+    pub(super) fn read(&self, read: &impl Read) -> Result<Version, S3Error> {
+        match self.find(read)? {
+            Found::Marker(marker) if self.version.is_none() => Err(S3Error::DeletedKey {
+                key: self.key.to_owned(),
+                marker: shown(&marker.version).to_owned(),
+            }),
+            found => self.version_in(found, "GET"),
+        }
+    }
+
+    /// The version to act on; `method` is what a delete marker does not allow.
+    pub(super) fn open(&self, read: &impl Read, method: &'static str) -> Result<Version, S3Error> {
+        let found = self.find(read)?;
+        self.version_in(found, method)
+    }
+
+    fn version_in(&self, found: Found, method: &'static str) -> Result<Version, S3Error> {
+        match found {
+            Found::Version(version) => Ok(version),
+            Found::Marker(marker) => Err(S3Error::DeleteMarker {
+                method,
+                marker: shown(&marker.version).to_owned(),
+                modified_ms: marker.modified_ms,
+            }),
+            Found::Nothing => Err(self.missing()),
+        }
+    }
+
+    /// Writes back what is known of a version that was found.
+    pub(super) fn save(&self, txn: &mut Txn, version: Version) {
+        let Version { row, current } = version;
+        if current {
+            OBJECTS.put(txn, &self.place(), &row);
+        } else {
+            VERSIONS.put(
+                txn,
+                &place_of(self.bucket, self.key, row.sequence),
+                &older_row(row),
+            );
+        }
+    }
+}
+
+/// A version's key in [`VERSIONS`].
+pub(super) fn place_of(bucket: &str, key: &str, sequence: u64) -> (String, String, u64) {
+    (bucket.to_owned(), key.to_owned(), u64::MAX - sequence)
+}
+
+fn older_row(row: ObjectRow) -> VersionRow {
+    VersionRow {
+        version: row.version.clone(),
+        modified_ms: row.modified_ms,
+        object: Some(row),
+    }
+}
+
+/// The newest of the versions of a key that are not current, and its sequence number.
+fn newest_older(
+    read: &impl Read,
+    bucket: &str,
+    key: &str,
+) -> Result<Option<(u64, VersionRow)>, RowError> {
+    let first = VERSIONS
+        .scan(read, &(bucket.to_owned(), key.to_owned()))
+        .next()
+        .transpose()?;
+    Ok(first.map(|((_, _, place), row)| (u64::MAX - place, row)))
+}
+
+/// A version of a key that is not the current one, and its sequence number.
+fn older(
+    read: &impl Read,
+    place: &(String, String),
+    version: VersionId<'_>,
+) -> Result<Option<(u64, VersionRow)>, RowError> {
+    let sequence = match version {
+        VersionId::Of(_, sequence) => sequence,
+        VersionId::Null => match NULLS.get(read, place)? {
+            Some(sequence) => sequence,
+            None => return Ok(None),
+        },
     };
-    let page = query.page(&marker, |from| objects(view, &input.bucket, from))?;
-    let on_version = page.items.last().is_some_and(|(key, _)| *key == page.last);
-    let versions = page
-        .items
-        .into_iter()
-        .map(|(key, row)| version(encoded(&key), row, &bucket.account));
-    Ok(ListObjectVersionsOutput {
-        is_truncated: Some(page.truncated),
-        next_key_marker: page.truncated.then(|| encoded(&page.last)),
-        next_version_id_marker: (page.truncated && on_version).then(|| NULL.to_owned()),
-        versions: Some(versions.collect()),
-        common_prefixes: Some(common_prefixes(&page.prefixes, encoded)),
-        key_marker: Some(encoded(&marker)),
-        version_id_marker: Some(version_marker.unwrap_or_default()),
-        prefix: Some(encoded(query.prefix)),
-        delimiter: (!query.delimiter.is_empty()).then(|| encoded(query.delimiter)),
-        max_keys: i32::try_from(query.max).ok(),
-        encoding_type: input.encoding_type,
-        name: Some(input.bucket.clone()),
-        ..Default::default()
+    let row = VERSIONS.get(read, &place_of(&place.0, &place.1, sequence))?;
+    let row = row.filter(|row| row.version == version.id());
+    Ok(row.map(|row| (sequence, row)))
+}
+
+/// Where a listing goes on behind a version: every older one of its key stands above.
+pub(super) fn position(
+    read: &impl Read,
+    bucket: &str,
+    key: &str,
+    version: VersionId<'_>,
+) -> Result<Option<u64>, S3Error> {
+    let place = (bucket.to_owned(), key.to_owned());
+    Ok(match version {
+        VersionId::Of(_, sequence) => Some(sequence),
+        VersionId::Null => match OBJECTS
+            .get(read, &place)?
+            .filter(|row| row.version.is_empty())
+        {
+            Some(row) => Some(row.sequence),
+            None => NULLS.get(read, &place)?,
+        },
     })
 }
 
-fn version(key: String, row: ObjectRow, account: &str) -> ObjectVersion {
-    ObjectVersion {
-        e_tag: Some(row.quoted_etag()),
-        checksum_algorithm: row
-            .checksum
-            .as_ref()
-            .map(|checksum| vec![checksum.algorithm.as_str().into()]),
-        checksum_type: row.checksum.as_ref().map(|checksum| checksum.shown_type()),
-        size: i64::try_from(row.bytes).ok(),
-        storage_class: Some(row.storage_class().into()),
-        key: Some(key),
-        version_id: Some(NULL.to_owned()),
-        is_latest: Some(true),
-        last_modified: Some(shown_time(row.modified_ms)),
-        owner: Some(owner(account)),
-        ..Default::default()
+/// Puts `row` in the place of what is at `key`, if `condition` holds: as a new version, or instead of the only one. Returns
+/// it as it was put.
+pub(super) fn place(
+    call: &Call,
+    txn: &mut Txn,
+    (name, bucket): (&str, &BucketRow),
+    key: &str,
+    condition: &WriteCondition,
+    mut row: ObjectRow,
+) -> Result<ObjectRow, S3Error> {
+    let place = (name.to_owned(), key.to_owned());
+    let old = OBJECTS.get(txn, &place)?;
+    condition.check(key, old.as_ref().map(|old| old.etag.as_str()))?;
+    make_room(
+        call,
+        txn,
+        bucket,
+        &place,
+        old,
+        &mut row.version,
+        &mut row.sequence,
+    )?;
+    OBJECTS.put(txn, &place, &row);
+    Ok(row)
+}
+
+/// Makes room for a new version of a key, and names it: the current one becomes an older one, or goes.
+fn make_room(
+    call: &Call,
+    txn: &mut Txn,
+    bucket: &BucketRow,
+    place: &(String, String),
+    old: Option<ObjectRow>,
+    version: &mut String,
+    sequence: &mut u64,
+) -> Result<(), S3Error> {
+    if bucket.versioning == Versioning::Never {
+        return old.map_or(Ok(()), |old| body::release(txn, &old.body));
     }
+    *sequence = next_sequence(txn, place, old.as_ref())?;
+    if bucket.versioning == Versioning::Enabled {
+        *version = new_id(call.random(), *sequence);
+    } else {
+        remove_older(txn, place, VersionId::Null)?;
+    }
+    match old {
+        // It is the version `null` that this one replaces.
+        Some(old) if version.is_empty() && old.version.is_empty() => body::release(txn, &old.body),
+        Some(old) => {
+            retire(txn, place, old);
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn next_sequence(
+    txn: &Txn,
+    place: &(String, String),
+    current: Option<&ObjectRow>,
+) -> Result<u64, S3Error> {
+    let last = match current {
+        Some(row) => row.sequence,
+        None => newest_older(txn, &place.0, &place.1)?.map_or(0, |(sequence, _)| sequence),
+    };
+    Ok(last + 1)
+}
+
+/// Puts a version among the older ones.
+fn retire(txn: &mut Txn, place: &(String, String), row: ObjectRow) {
+    let sequence = row.sequence;
+    put_older(txn, place, sequence, &older_row(row));
+}
+
+fn put_older(txn: &mut Txn, place: &(String, String), sequence: u64, row: &VersionRow) {
+    if row.version.is_empty() {
+        NULLS.put(txn, place, &sequence);
+    }
+    VERSIONS.put(txn, &place_of(&place.0, &place.1, sequence), row);
+}
+
+/// Takes a version off the older ones, with its bytes.
+fn remove_older(
+    txn: &mut Txn,
+    place: &(String, String),
+    version: VersionId<'_>,
+) -> Result<Option<VersionRow>, S3Error> {
+    let Some((sequence, row)) = older(txn, place, version)? else {
+        return Ok(None);
+    };
+    take_older(txn, place, sequence, &row);
+    if let Some(object) = &row.object {
+        body::release(txn, &object.body)?;
+    }
+    Ok(Some(row))
+}
+
+fn take_older(txn: &mut Txn, place: &(String, String), sequence: u64, row: &VersionRow) {
+    if row.version.is_empty() {
+        NULLS.delete(txn, place);
+    }
+    VERSIONS.delete(txn, &place_of(&place.0, &place.1, sequence));
+}
+
+/// Makes the newest version the current one, if there is none and it is not a delete marker.
+fn promote(txn: &mut Txn, place: &(String, String)) -> Result<(), S3Error> {
+    if OBJECTS.contains(txn, place) {
+        return Ok(());
+    }
+    let Some((sequence, row)) = newest_older(txn, &place.0, &place.1)? else {
+        return Ok(());
+    };
+    if let Some(object) = &row.object {
+        take_older(txn, place, sequence, &row);
+        OBJECTS.put(txn, place, object);
+    }
+    Ok(())
+}
+
+/// What a deletion did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Deletion {
+    /// The version that was deleted or, by a simple deletion, the delete marker that it left.
+    pub(super) version: Option<String>,
+    /// Whether that is a delete marker.
+    pub(super) marker: bool,
+}
+
+/// Deletes an object: for good, or by a delete marker if its bucket keeps versions.
+pub(super) fn delete(
+    call: &Call,
+    txn: &mut Txn,
+    (name, bucket): (&str, &BucketRow),
+    key: &str,
+) -> Result<Deletion, S3Error> {
+    let place = (name.to_owned(), key.to_owned());
+    let old = OBJECTS.get(txn, &place)?;
+    let existed = old.is_some();
+    let mut row = VersionRow {
+        version: String::new(),
+        modified_ms: call.clock().now().0,
+        object: None,
+    };
+    let mut sequence = 0;
+    make_room(
+        call,
+        txn,
+        bucket,
+        &place,
+        old,
+        &mut row.version,
+        &mut sequence,
+    )?;
+    OBJECTS.delete(txn, &place);
+    if existed {
+        overtake_uploads(txn, &place)?;
+    }
+    if bucket.versioning == Versioning::Never {
+        return Ok(Deletion::default());
+    }
+    put_older(txn, &place, sequence, &row);
+    Ok(Deletion {
+        version: Some(shown(&row.version).to_owned()),
+        marker: true,
+    })
+}
+
+/// Deletes one version for good; the next older one may become the current one. That there is no such version is as
+/// good.
+pub(super) fn delete_version(
+    txn: &mut Txn,
+    bucket: &BucketRow,
+    name: Name<'_>,
+    id: &str,
+) -> Result<Deletion, S3Error> {
+    let version = VersionId::parse(id, "versionId")?;
+    let place = name.place();
+    let mut marker = false;
+    match OBJECTS
+        .get(txn, &place)?
+        .filter(|row| row.version == version.id())
+    {
+        Some(row) => {
+            body::release(txn, &row.body)?;
+            OBJECTS.delete(txn, &place);
+            overtake_uploads(txn, &place)?;
+        }
+        None => {
+            marker = remove_older(txn, &place, version)?.is_some_and(|row| row.object.is_none())
+        }
+    }
+    promote(txn, &place)?;
+    Ok(Deletion {
+        version: answered(bucket, version.id()),
+        marker,
+    })
+}
+
+/// A conditional completion of these uploads would act on a state that its client has not seen.
+fn overtake_uploads(txn: &mut Txn, place: &(String, String)) -> Result<(), S3Error> {
+    let uploads: Vec<_> = UPLOADS.scan(txn, place).collect::<Result<_, _>>()?;
+    for (place, mut upload) in uploads {
+        upload.overtaken = true;
+        UPLOADS.put(txn, &place, &upload);
+    }
+    Ok(())
+}
+
+/// Whether a bucket holds nothing, no delete marker either.
+pub(super) fn is_empty(read: &impl Read, bucket: &str) -> bool {
+    let key = (bucket.to_owned(),);
+    OBJECTS.scan(read, &key).next().is_none() && VERSIONS.scan(read, &key).next().is_none()
 }
