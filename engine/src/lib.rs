@@ -51,6 +51,7 @@ mod pending;
 mod root;
 mod sequencer;
 mod store;
+mod sync;
 mod table;
 mod txn;
 mod wire;

@@ -3,14 +3,14 @@
 use crate::error::{Error, Failure};
 use crate::sequencer::Shared;
 use crate::store::Lsn;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
+use crate::sync::thread::{self, Thread};
 use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 
 /// Where the log leaves word for one waiter.
 #[derive(Debug, Default)]

@@ -12,11 +12,11 @@ use crate::owner;
 use crate::pending::{Admission, Pending};
 use crate::root::{Root, Space, View};
 use crate::sequencer::Shared;
+use crate::sync::thread::{self, JoinHandle};
 use crate::txn::{Logged, Txn};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// A transaction's number: its place in the log. The first is 1; 0 is the empty state.

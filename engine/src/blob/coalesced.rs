@@ -1,8 +1,8 @@
 //! One sync for many: who comes while one runs is covered by the next.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Syncs of one file or directory.
 #[derive(Debug, Default)]

@@ -7,12 +7,12 @@
 use super::row::{Place, Row};
 use super::{Blobs, Spill};
 use crate::store::Lsn;
-use parking_lot::{Condvar, Mutex};
+use crate::sync::atomic::Ordering;
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle};
 
 /// Keeps the bodies of all rows that its view shows.
 #[derive(Debug)]

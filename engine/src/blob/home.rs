@@ -11,7 +11,7 @@ use super::coalesced::Coalesced;
 use super::pack::Packs;
 use crate::disk::{Disk, File};
 use crate::error::Failure;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::collections::BTreeMap;
 use std::mem;
 use std::path::{Path, PathBuf};

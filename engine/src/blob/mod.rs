@@ -54,13 +54,13 @@ use crate::disk::{Disk, Real};
 use crate::error::Failure;
 use crate::log::writer::Salts;
 use crate::store::{Durability, Options};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use garbage::Graveyard;
 use home::Home;
 use spill::Spill;
 use std::env;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A body is checked and read in pieces of so many bytes; the last one may be shorter.
 pub const PIECE_BYTES: usize = 1 << 20;

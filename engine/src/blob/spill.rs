@@ -5,7 +5,7 @@
 use super::PIECE_BYTES;
 use crate::disk::{Disk, File, write_full};
 use crate::error::Failure;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use super::row::{Place, Row};
 use super::{BlobId, Blobs, EPHEMERAL_BIT, INLINE_BYTES_MAX, PACKED_BYTES_MAX, PIECE_BYTES};
 use crate::disk::{File, write_full};
 use crate::error::{Error, Failure};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::fmt;
 use std::mem;
 use std::path::PathBuf;

@@ -34,10 +34,10 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rustix::io::Errno;
 
 use super::{Access, Disk, File, Lock, LockError};
+use crate::sync::Mutex;
 use medium::{Change, Inode, Medium};
 
 /// A deterministic disk in memory. Clones are the same disk.

@@ -8,12 +8,14 @@ use crate::disk::Lock;
 use crate::error::Failure;
 use crate::sequencer::{LogStatus, Shared, SmallTask, Task, Work};
 use crate::store::{Durability, Lsn, Options};
+use crate::sync;
+use crate::sync::mpsc::{self, Receiver};
+use crate::sync::thread::{self, JoinHandle};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, TryRecvError};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::TryRecvError;
 use std::time::Instant;
 
 /// When a [`Driver`] wants to be called again.
@@ -305,7 +307,7 @@ impl Driver {
             let fits =
                 |bytes: usize, grows| !self.poisoned && bytes as u64 <= self.writer.room(grows);
             match self.shared.next_small_task(fits) {
-                SmallTask::Write(work) => self.write(work, Instant::now()),
+                SmallTask::Write(work) => self.write(work, sync::now()),
                 SmallTask::Nothing => {
                     queued = Queued::Written;
                     break;

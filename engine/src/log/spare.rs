@@ -7,12 +7,13 @@
 use super::segment::{BLOCK_BYTES, file_name};
 use crate::disk::{Access, Disk, File};
 use crate::error::Failure;
+use crate::sync;
+use crate::sync::thread::{self, JoinHandle};
 use std::fmt;
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// The first segment's length; each next one is twice as long, up to [`Options::segment_bytes`](crate::Options).
@@ -156,7 +157,7 @@ impl Spares {
 
     /// The spare, with at least `needed` bytes: waits for it, or prepares it now.
     pub(crate) fn take(&mut self, needed: u64) -> Result<Prepared, Failure> {
-        let now = Instant::now();
+        let now = sync::now();
         self.collect(now);
         if matches!(self.state, State::None) && !self.is_poisoned() {
             let done = self.request(needed).prepare();
@@ -174,7 +175,7 @@ impl Spares {
 
     /// Gives back what was not needed after all.
     pub(crate) fn put_back(&mut self, spare: Prepared) {
-        self.collect(Instant::now());
+        self.collect(sync::now());
         if matches!(self.state, State::None) {
             self.state = State::Ready(spare);
         }
@@ -197,7 +198,7 @@ impl Spares {
 
     /// Waits for the background, so that nothing writes any more.
     pub(crate) fn finish(&mut self) {
-        self.collect(Instant::now());
+        self.collect(sync::now());
     }
 
     fn collect(&mut self, now: Instant) {

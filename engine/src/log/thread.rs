@@ -13,12 +13,11 @@
 
 use super::driver::{Driver, Next, Queued};
 use crate::sequencer::Shared;
-use parking_lot::Mutex;
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{self, Mutex};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 /// The driver, shared by the thread and the committers.
 #[derive(Clone, Debug)]
@@ -48,9 +47,7 @@ impl SharedDriver {
     fn run(&self) {
         loop {
             // On a line of its own: the driver must be free while the thread sleeps.
-            let next = self.guarded(&mut self.driver.lock(), |driver| {
-                driver.step(Instant::now())
-            });
+            let next = self.guarded(&mut self.driver.lock(), |driver| driver.step(sync::now()));
             match next {
                 Some(Next::Again) => {}
                 Some(Next::Wait(deadline)) => self.shared.wait_for_work(deadline),

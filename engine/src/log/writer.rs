@@ -7,7 +7,7 @@ use crate::blob::Blobs;
 use crate::disk::{File, write_full};
 use crate::error::Failure;
 use crate::store::Lsn;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
 
