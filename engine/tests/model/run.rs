@@ -415,6 +415,18 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Drops the last handle. If it has a thread, that closes it.
+    fn drop_store(&mut self) {
+        self.waiting.clear();
+        if self.plan.kind == Kind::Threaded {
+            self.session = Session::Threaded(Store::ephemeral(Options::default()));
+            if !self.disk.crashed() {
+                self.published = self.moments.len() - 1;
+                self.is_closed = true;
+            }
+        }
+    }
+
     /// Ends this life and begins the next, and takes what it finds for the first moment of that.
     fn reopen(&mut self, end: End, durability: Durability, crash_at: Option<u64>) {
         if !self.disk.crashed() {
@@ -423,35 +435,28 @@ impl<'a> Run<'a> {
         }
         self.held.clear();
         self.bodies.clear();
-        let mut is_clean = self.is_closed;
+        let synced = self.session.store().status().synced;
         let crash = match end {
             _ if self.disk.crashed() => crash_of(end),
             End::Close => {
                 self.close();
-                is_clean = self.is_closed;
                 crash_of(end)
             }
             End::Drop => {
-                is_clean |= self.plan.kind == Kind::Threaded;
-                if is_clean {
-                    self.published = self.moments.len() - 1;
-                }
+                self.drop_store();
                 crash_of(end)
             }
             End::Crash(crash) => crash,
         };
-        let synced = self.session.store().status().synced;
         self.waiting.clear();
-        if matches!(end, End::Drop) && self.plan.kind == Kind::Threaded {
-            // The last handle: ends once the log has.
-            self.session = Session::Threaded(Store::ephemeral(options(self.plan, durability)));
-        }
+        let is_clean = self.is_closed && !self.disk.crashed();
         let acknowledged = self.moments[self.published].lsn;
-        let survives = is_clean || self.durability == Durability::Power || !is_power_loss(crash);
+        let survives =
+            self.is_closed || self.durability == Durability::Power || !is_power_loss(crash);
         let least = if survives { acknowledged } else { synced };
-        let is_clean = is_clean && !self.disk.crashed();
         let faults = Faults {
-            crash_at,
+            // With a thread, the crash would come while a step is compared with its model.
+            crash_at: crash_at.filter(|_| self.plan.kind == Kind::Stepped),
             ..Faults::default()
         };
         let last = std::mem::take(&mut self.disk);
