@@ -32,6 +32,23 @@ pub(crate) fn bucket(host: &str) -> Option<&str> {
     (!endpoint && !bucket.is_empty()).then_some(bucket)
 }
 
+/// The bucket whose website `host` names: `<bucket>.s3-website.<domain>`, `<bucket>.s3-website-<region>.<domain>` or
+/// `<bucket>.s3-website.<region>.<domain>`.
+pub(crate) fn website(host: &str) -> Option<&str> {
+    const MARK: &str = ".s3-website";
+    let host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let at = host.rfind(MARK).filter(|at| *at > 0)?;
+    let rest = &host[at + MARK.len()..];
+    let domains = REGIONAL.iter().chain(BARE);
+    let known = domains.filter_map(|domain| before(rest, domain)).next()?;
+    // What is left is nothing, or the region behind its dash or dot.
+    let is_region = known.is_empty()
+        || known
+            .strip_prefix(['-', '.'])
+            .is_some_and(|region| !region.is_empty());
+    is_region.then(|| &host[..at])
+}
+
 fn before<'a>(host: &'a str, suffix: &str) -> Option<&'a str> {
     let at = host.len().checked_sub(suffix.len())?;
     let matches = host.is_char_boundary(at) && host[at..].eq_ignore_ascii_case(suffix);
@@ -50,7 +67,32 @@ fn before_regional<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::bucket;
+    use super::{bucket, website};
+
+    #[test]
+    fn websites_are_found_in_hosts() {
+        let check = |host, expected| assert_eq!(website(host), expected, "{host}");
+        check("photos.s3-website.localhost:4566", Some("photos"));
+        check("a.b.s3-website-us-east-1.localhost:4566", Some("a.b"));
+        check(
+            "photos.s3-website.localhost.localstack.cloud",
+            Some("photos"),
+        );
+        check(
+            "photos.s3-website.eu-west-1.localhost.localstack.cloud:4566",
+            Some("photos"),
+        );
+        check("photos.s3-website-us-east-1.amazonaws.com", Some("photos"));
+        check(
+            "photos.s3-website.eu-central-1.amazonaws.com",
+            Some("photos"),
+        );
+        check("photos.s3-websites.localhost", None);
+        check("photos.localhost", None);
+        check("s3-website.localhost", None);
+        check(".s3-website.localhost", None);
+        check("photos.s3-website.example.com", None);
+    }
 
     #[test]
     fn buckets_are_found_in_hosts() {

@@ -31,7 +31,7 @@ use crate::{
     log::{Level, Quoted},
     route::{self, Lost, Signs},
     service::Service,
-    sigv4::{self, Credential},
+    sigv4,
 };
 
 /// What is known of a request by the time it is answered, for its log line.
@@ -78,13 +78,21 @@ pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming
         error: None,
     };
     let ended = body.ended();
-    let mut response = match cors::judge(&request.method, &request.headers) {
+    let credential = sigv4::from_request(&request.headers, request.query.as_deref());
+    let signs = Signs {
+        method: &request.method,
+        path: &request.path,
+        query: request.query.as_deref(),
+        headers: &request.headers,
+        credential: credential.as_ref(),
+        form: None,
+    };
+    let mut response = match cors::judge(emulator, &request, &signs) {
         cors::Verdict::Answer(response) => response,
-        cors::Verdict::Pass => {
-            let mut response = dispatch(emulator, &request, body, &mut trace).await;
-            if let Some(origin) = request.headers.get(header::ORIGIN) {
-                cors::allow(origin, response.headers_mut());
-            }
+        cors::Verdict::Refused(failure) => refuse_preflight(emulator, &failure, &mut trace),
+        cors::Verdict::Pass(allowed) => {
+            let mut response = dispatch(emulator, &request, body, signs, &mut trace).await;
+            response.headers_mut().extend(allowed);
             response
         }
     };
@@ -106,15 +114,28 @@ async fn dispatch(
     emulator: &Emulator,
     request: &Request,
     body: body::Arriving,
+    signs: Signs<'_>,
     trace: &mut Trace,
 ) -> Response {
-    let credential = sigv4::from_request(&request.headers, request.query.as_deref());
-    if control::owns(request, credential.is_some()) {
+    if control::owns(request, signs.credential.is_some()) {
         trace.service = "cumulog";
         trace.operation = control::operation(request);
         return control::handle(emulator, request, &trace.lsn).await;
     }
-    answer(emulator, request, body, credential, trace).await
+    answer(emulator, request, body, signs, trace).await
+}
+
+/// A preflight that a bucket of S3 refuses.
+fn refuse_preflight(emulator: &Emulator, failure: &Failure, trace: &mut Trace) -> Response {
+    let mut services = emulator.services.iter();
+    let s3 = services.find(|service| service.schema.name == "s3");
+    if let Some(s3) = s3 {
+        trace.found(s3, emulator);
+    }
+    trace.operation = "Preflight";
+    trace.error = Some(failure.to_string());
+    let (id, host_id) = (&trace.request_id, trace.host_id.as_deref());
+    codec::write_failure(Protocol::RestXml, s3, failure, id, host_id)
 }
 
 /// Every answer names its request, under both names that clients look for.
@@ -171,18 +192,10 @@ async fn answer(
     emulator: &Emulator,
     request: &Request,
     body: body::Arriving,
-    credential: Option<Credential<'_>>,
+    mut signs: Signs<'_>,
     trace: &mut Trace,
 ) -> Response {
     let mut body = Unread::Arriving(body);
-    let mut signs = Signs {
-        method: &request.method,
-        path: &request.path,
-        query: request.query.as_deref(),
-        headers: &request.headers,
-        credential: credential.as_ref(),
-        form: None,
-    };
     let mut form = Bytes::new();
     if signs.needs_form() {
         match read(body, emulator.settings.request_bytes_max).await {

@@ -2,7 +2,7 @@
 
 mod dynamodb;
 pub(crate) mod fuzzing;
-mod s3;
+pub(crate) mod s3;
 mod sqs;
 mod sts;
 

@@ -1,11 +1,11 @@
 //! Buckets: create, list, look at, delete.
 
-use super::body;
 use super::error::{S3Error, refuse};
 use super::names::{canonical_id, is_bucket_name};
 use super::rows::{BUCKETS, BucketRow, PARTS, UPLOADS, Versioning, shown_time};
 use super::tagging::checked_of_bucket;
 use super::versions::is_empty;
+use super::{body, configuration};
 use crate::call::Call;
 use cumulog_engine::{Read, Txn, View};
 use cumulog_model::s3::{
@@ -56,6 +56,11 @@ pub(super) fn require_bucket(
         return Ok(());
     }
     open_bucket(read, name, expected_owner).map(drop)
+}
+
+/// Whether there is such a bucket.
+pub(super) fn is_there(read: &impl Read, name: &str) -> bool {
+    BUCKETS.contains(read, &(name.to_owned(),))
 }
 
 fn is_account(text: &str) -> bool {
@@ -315,6 +320,7 @@ pub(super) fn delete_bucket(
         PARTS.delete_prefix(txn, &(upload,));
     }
     UPLOADS.delete_prefix(txn, &key);
+    configuration::delete_all(txn, &key.0);
     BUCKETS.delete(txn, &key);
     Ok(DeleteBucketOutput::default())
 }

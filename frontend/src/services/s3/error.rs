@@ -1,5 +1,6 @@
 //! What S3 refuses, in its words.
 
+use super::configuration::error::ConfigurationError;
 use super::rows::shown_time;
 use crate::failure::{Failure, with_causes};
 use cumulog_engine::RowError;
@@ -148,6 +149,8 @@ pub(super) enum S3Error {
     PreconditionFailed {
         condition: &'static str,
     },
+    /// Of a configuration.
+    Configuration(ConfigurationError),
     /// A row that does not decode, or a body without its bytes.
     Broken(String),
 }
@@ -261,6 +264,7 @@ impl From<S3Error> for Failure {
             | S3Error::InvalidRange { .. }
             | S3Error::NotModified { .. }
             | S3Error::PreconditionFailed { .. } => condition_failure(error),
+            S3Error::Configuration(error) => error.into(),
             _ => request_failure(error),
         }
     }

@@ -12,7 +12,9 @@ mod buckets;
 mod checksums;
 mod complete;
 mod conditions;
+mod configuration;
 mod copy;
+pub(crate) mod cors;
 mod delete;
 mod draft;
 mod error;
@@ -33,6 +35,7 @@ mod tests;
 mod uploads;
 mod versioning;
 mod versions;
+mod website;
 mod words;
 
 pub(crate) use rows::try_rows;
@@ -50,11 +53,12 @@ const SPACES: &[Space] = &[
     rows::PARTS.space(),
     rows::VERSIONS.space(),
     rows::NULLS.space(),
+    rows::CONFIGURATIONS.space(),
 ];
 
 /// S3 and its handlers.
 pub(crate) fn service() -> Service {
-    Service::new(&model::SERVICE)
+    let service = Service::new(&model::SERVICE)
         .spaces(SPACES)
         .request_ids(RequestIdStyle::Letters16)
         .internal_code("InternalError")
@@ -92,5 +96,9 @@ pub(crate) fn service() -> Service {
         .write::<model::DeleteBucketTagging, _>(tagging::delete_bucket_tagging)
         .read::<model::GetObjectTagging, _>(tagging::get_object_tagging)
         .write::<model::PutObjectTagging, _>(tagging::put_object_tagging)
-        .write::<model::DeleteObjectTagging, _>(tagging::delete_object_tagging)
+        .write::<model::DeleteObjectTagging, _>(tagging::delete_object_tagging);
+    let families = [configuration::register, cors::register, website::register];
+    families
+        .into_iter()
+        .fold(service, |service, register| register(service))
 }

@@ -32,6 +32,9 @@ pub(super) const VERSIONS: Table<(String, String, u64), VersionRow> =
 
 /// Where the version `null` of a key stands in [`VERSIONS`], if it does.
 pub(super) const NULLS: Table<(String, String), u64> = Table::new(Space::new(0x0111, "s3/nulls"));
+/// Configurations by bucket, kind and id; the id is empty where a bucket has one of a kind.
+pub(super) const CONFIGURATIONS: Table<(String, String, String), ConfigurationRow> =
+    Table::new(Space::new(0x0120, "s3/configurations"));
 
 /// A bucket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -191,6 +194,14 @@ pub(super) struct PartRow {
     pub(super) checksum: Option<ChecksumRow>,
 }
 
+/// A configuration of a bucket.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ConfigurationRow {
+    /// JSON under the names of S3's model.
+    #[serde(with = "serde_bytes")]
+    pub(super) document: Vec<u8>,
+}
+
 impl ObjectRow {
     /// The entity tag as headers carry it.
     pub(super) fn quoted_etag(&self) -> String {
@@ -231,6 +242,7 @@ pub(crate) fn try_rows(trial: &Trial<'_>) {
     trial.on(PARTS);
     trial.on(VERSIONS);
     trial.on(NULLS);
+    trial.on(CONFIGURATIONS);
 }
 
 #[cfg(test)]
@@ -383,6 +395,13 @@ mod tests {
         assert_eq!(
             stored(PARTS, (key("u"), 7), part),
             "75000100000007:950506a16590c0"
+        );
+        let configuration = ConfigurationRow {
+            document: b"{}".to_vec(),
+        };
+        assert_eq!(
+            stored(CONFIGURATIONS, (key("b"), key("k"), key("")), configuration),
+            "6200016b00010001:91c4027b7d"
         );
     }
 }

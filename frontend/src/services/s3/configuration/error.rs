@@ -1,0 +1,113 @@
+//! What S3 refuses about configurations, in its words.
+
+use crate::failure::Failure;
+use crate::services::s3::error::S3Error;
+
+/// Why a configuration is refused, or not shown.
+#[derive(Debug)]
+pub(in crate::services::s3) enum ConfigurationError {
+    /// There is none of a kind that has an error of its own for that.
+    Missing(Missing, String),
+    /// There is none by that id.
+    NoSuchId,
+    BadId,
+    /// The bucket that reports are to go to is not named by an ARN.
+    BadDestination,
+    TooMany,
+    /// The bucket that is to take access logs is not there.
+    NoLogBucket(String),
+    /// A method that CORS rules cannot have.
+    CorsMethod(String),
+}
+
+/// The kinds that have an error of their own for "there is none".
+#[derive(Clone, Copy, Debug)]
+pub(in crate::services::s3) enum Missing {
+    Cors,
+    Ownership,
+    Policy,
+    PublicAccessBlock,
+    Replication,
+    Website,
+}
+
+impl Missing {
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Missing::Cors => (
+                "NoSuchCORSConfiguration",
+                "The CORS configuration does not exist",
+            ),
+            Missing::Ownership => (
+                "OwnershipControlsNotFoundError",
+                "The bucket ownership controls were not found",
+            ),
+            Missing::Policy => ("NoSuchBucketPolicy", "The bucket policy does not exist"),
+            Missing::PublicAccessBlock => (
+                "NoSuchPublicAccessBlockConfiguration",
+                "The public access block configuration was not found",
+            ),
+            Missing::Replication => (
+                "ReplicationConfigurationNotFoundError",
+                "The replication configuration was not found",
+            ),
+            Missing::Website => (
+                "NoSuchWebsiteConfiguration",
+                "The specified bucket does not have a website configuration",
+            ),
+        }
+    }
+
+    pub(in crate::services::s3) fn in_bucket(self, bucket: &str) -> S3Error {
+        ConfigurationError::Missing(self, bucket.to_owned()).into()
+    }
+}
+
+impl From<ConfigurationError> for S3Error {
+    fn from(error: ConfigurationError) -> S3Error {
+        S3Error::Configuration(error)
+    }
+}
+
+impl From<ConfigurationError> for Failure {
+    fn from(error: ConfigurationError) -> Failure {
+        match error {
+            ConfigurationError::Missing(kind, bucket) => {
+                let (code, message) = kind.words();
+                Failure::sender(code, 404, message).with("BucketName", bucket)
+            }
+            ConfigurationError::NoSuchId => Failure::sender(
+                "NoSuchConfiguration",
+                404,
+                "The specified configuration does not exist.",
+            ),
+            ConfigurationError::BadId => Failure::sender(
+                "InvalidConfigurationId",
+                400,
+                "The specified configuration id is invalid.",
+            ),
+            ConfigurationError::BadDestination => {
+                Failure::sender("InvalidS3DestinationBucket", 400, "Invalid bucket ARN.")
+            }
+            ConfigurationError::TooMany => Failure::sender(
+                "TooManyConfigurations",
+                400,
+                "You are attempting to create a new configuration but have already reached the 1,000-configuration \
+                 limit.",
+            ),
+            ConfigurationError::NoLogBucket(bucket) => Failure::sender(
+                "InvalidTargetBucketForLogging",
+                400,
+                "The target bucket for logging does not exist",
+            )
+            .with("TargetBucket", bucket),
+            ConfigurationError::CorsMethod(method) => Failure::sender(
+                "InvalidRequest",
+                400,
+                format!(
+                    "Found unsupported HTTP method in CORS config. Unsupported method is {method}"
+                ),
+            ),
+        }
+    }
+}
