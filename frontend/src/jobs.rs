@@ -56,7 +56,6 @@ struct JobRow {
 
 impl Jobs {
     /// Jobs kept in these key spaces, which the service must own.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no service has jobs yet"))]
     pub(crate) const fn new(due: Space, times: Space) -> Self {
         Self {
             due: Table::new(due),
@@ -64,8 +63,12 @@ impl Jobs {
         }
     }
 
+    /// The key spaces that they are kept in.
+    pub(crate) const fn spaces(&self) -> [Space; 2] {
+        [self.due.space(), self.times.space()]
+    }
+
     /// Schedules the job for `due`, or moves it there.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no service has jobs yet"))]
     pub(crate) fn schedule(
         &self,
         call: &Call,

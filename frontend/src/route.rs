@@ -358,6 +358,17 @@ mod tests {
             "sqs Json10 SendMessage",
         );
         check("POST /", &[target, JSON], "", "sqs Json10 SendMessage");
+        // Two services have one signing name.
+        for (target, expected) in [
+            ("DynamoDB_20120810.ListTables", "dynamodb Json10 ListTables"),
+            (
+                "DynamoDBStreams_20120810.ListStreams",
+                "dynamodbstreams Json10 ListStreams",
+            ),
+        ] {
+            let target = format!("x-amz-target: {target}");
+            check("POST /", &[SIGNED_DYNAMODB, &target, JSON], "", expected);
+        }
         check(
             "POST /",
             &[SIGNED_SQS, FORM],

@@ -99,14 +99,12 @@ impl Service {
     }
 
     /// Says where the service keeps its jobs.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no service has jobs yet"))]
     pub(crate) fn jobs(mut self, jobs: Jobs) -> Self {
         self.jobs = Some(jobs);
         self
     }
 
     /// What does the jobs of a kind.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no service has jobs yet"))]
     pub(crate) fn job_handler(mut self, kind: &'static str, handler: jobs::Handler) -> Self {
         let earlier = self.job_handlers.insert(kind, handler);
         assert!(earlier.is_none(), "{kind} is registered twice");

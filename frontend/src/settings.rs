@@ -14,6 +14,7 @@ use std::{
 use cumulog_engine::Durability;
 
 use crate::log::Level;
+use crate::services::keeper;
 
 /// All settings, checked.
 #[derive(Clone, Debug)]
@@ -79,10 +80,11 @@ impl Settings {
 
     /// Whether the state of `service` is kept.
     pub(crate) fn keeps(&self, service: &str) -> bool {
+        let is_kept = |name: &String| keeper(name) == keeper(service);
         let chosen = self
             .persist
             .as_ref()
-            .is_none_or(|services| services.iter().any(|name| name == service));
+            .is_none_or(|services| services.iter().any(is_kept));
         self.data_dir.is_some() && chosen
     }
 }

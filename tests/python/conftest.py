@@ -27,6 +27,11 @@ def dynamodb(server):
 
 
 @pytest.fixture(scope="session")
+def dynamodbstreams(server):
+    return server.dynamodbstreams
+
+
+@pytest.fixture(scope="session")
 def sqs(server):
     return server.sqs
 

@@ -223,6 +223,10 @@ class Cumulog:
         return self.client("dynamodb")
 
     @cached_property
+    def dynamodbstreams(self):
+        return self.client("dynamodbstreams")
+
+    @cached_property
     def sqs(self):
         return self.client("sqs")
 

@@ -124,6 +124,19 @@ impl Plan {
         }
     }
 
+    /// The service whose type a structure of the same shape shares, so that values pass from one to the other as they are.
+    pub(crate) fn shared(&self, shape: &str) -> Option<&str> {
+        self.config["shared"][shape].as_str()
+    }
+
+    /// Where the type or table that is called `name` for `shape` stands.
+    pub(crate) fn path(&self, shape: &str, name: &str) -> String {
+        match self.shared(shape) {
+            Some(service) => format!("super::{service}::{name}"),
+            None => name.to_owned(),
+        }
+    }
+
     fn add_structure(&mut self, type_name: String, shape: String, body: Value) {
         if let Some(known) = self.structures.get(&type_name) {
             assert_eq!(
@@ -146,6 +159,9 @@ impl Plan {
 
     fn add_shape(&mut self, name: &str) {
         if !self.shapes.insert(name.into()) {
+            return;
+        }
+        if self.shared(name).is_some() {
             return;
         }
         let body = self.shape(name).clone();

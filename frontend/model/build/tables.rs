@@ -172,7 +172,7 @@ fn schema(plan: &Plan, type_name: &str, structure: &Structure) -> String {
         let _ = writeln!(members, "        {},", member(plan, name, target, bit));
     }
     format!(
-        "static SCHEMA_{type_name}: shape::Schema = shape::Schema {{\n    name: {name:?},\n    xml_name: {xml_name:?},\n    \
+        "pub(crate) static SCHEMA_{type_name}: shape::Schema = shape::Schema {{\n    name: {name:?},\n    xml_name: {xml_name:?},\n    \
          members: &[\n{members}    ],\n    required_bits: {bits},\n    union: {union},\n    payload: {payload},\n    \
          xml_namespace: {namespace},\n    sensitive: {sensitive},\n    error: {error},\n}};\n",
         name = structure.shape,
@@ -312,7 +312,10 @@ fn shape(plan: &Plan, name: &str) -> String {
 fn kind(plan: &Plan, name: &str, shape: &Value) -> String {
     let kind = match shape["type"].as_str().unwrap_or_default() {
         "structure" if flag(shape, "document") => "Document".into(),
-        "structure" => format!("Structure(&SCHEMA_{})", plan.type_name(name)),
+        "structure" => {
+            let schema = format!("SCHEMA_{}", plan.type_name(name));
+            format!("Structure(&{})", plan.path(name, &schema))
+        }
         "list" => format!("List({})", element(&shape["member"], "member")),
         "map" => {
             format!(

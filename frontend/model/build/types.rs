@@ -231,7 +231,7 @@ fn rust_type(plan: &Plan, name: &str) -> String {
     };
     match shape["type"].as_str().unwrap_or_default() {
         "structure" if flag(shape, "document") => "shape::Document".into(),
-        "structure" => plan.type_name(name),
+        "structure" => plan.path(name, &plan.type_name(name)),
         "list" => format!("::std::vec::Vec<{}>", element("member")),
         "map" => format!("shape::Map<{}>", element("value")),
         kind => plain_type(plan, kind, shape, name),

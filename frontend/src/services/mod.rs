@@ -1,6 +1,7 @@
 //! One folder a service. A service touches its own key spaces only.
 
 mod dynamodb;
+mod dynamodbstreams;
 pub(crate) mod fuzzing;
 pub(crate) mod s3;
 mod sqs;
@@ -9,12 +10,21 @@ mod sts;
 use crate::service::Service;
 
 /// All services, by the names that `--services` and `--persist` take.
-pub(crate) const NAMES: &[&str] = &["dynamodb", "s3", "sqs", "sts"];
+pub(crate) const NAMES: &[&str] = &["dynamodb", "dynamodbstreams", "s3", "sqs", "sts"];
+
+/// The service whose state a service shows, if it has none of its own: streams are DynamoDB's.
+pub(crate) fn keeper(service: &str) -> &str {
+    match service {
+        "dynamodbstreams" => "dynamodb",
+        other => other,
+    }
+}
 
 /// All services with their handlers.
 pub(crate) fn all() -> Vec<Service> {
     vec![
         dynamodb::service(),
+        dynamodbstreams::service(),
         s3::service(),
         sqs::service(),
         sts::service(),
@@ -38,7 +48,8 @@ mod tests {
         for service in all() {
             let name = service.schema.name;
             assert!(NAMES.contains(&name), "{name}");
-            assert!(!service.spaces.is_empty() || name == "sts", "{name}");
+            let stateless = name == "sts" || keeper(name) != name;
+            assert_eq!(service.spaces.is_empty(), stateless, "{name}");
             for space in service.spaces {
                 assert!(space.name.starts_with(name), "{}", space.name);
                 assert_eq!(space.id & !0xff, first(name), "{}", space.name);

@@ -63,7 +63,7 @@ pub(crate) async fn batch_write_item(
             let mut consumed = Consumed::default();
             let mut collections = Vec::new();
             for write in writes {
-                consumed.add(write.run(txn, &table, detail)?);
+                consumed.add(write.run(&call, txn, &table, detail)?);
                 collections.extend(write::collection_metrics(&table, write.keys(), metrics));
             }
             capacities.extend(consumed.describe(name, detail, None));
@@ -139,6 +139,7 @@ impl Write<'_> {
 
     fn run(
         &self,
+        call: &Call,
         txn: &mut cumulog_engine::Txn,
         table: &Table,
         detail: Detail,
@@ -146,11 +147,11 @@ impl Write<'_> {
         let whole = detail != Detail::None;
         let (before, after, bytes) = match self {
             Write::Put(put) => (
-                put.run(txn, table, whole)?,
+                put.run(call, txn, table, whole)?,
                 Some(put.new.item),
                 put.new.bytes,
             ),
-            Write::Delete(delete) => (delete.run(txn, table, whole)?, None, 0),
+            Write::Delete(delete) => (delete.run(call, txn, table, whole)?, None, 0),
         };
         if !whole {
             return Ok(Consumed::default());

@@ -11,6 +11,7 @@ use super::rows::{
     AttributeRow, EncryptionRow, IndexDefinitionRow, KeyKind, KeyRole, KeyRow, ProjectionRow,
     StreamRow, TableRow, ThroughputRow,
 };
+use super::streams;
 use crate::call::Call;
 
 const LOCAL_INDEXES_MAX: usize = 5;
@@ -75,6 +76,7 @@ pub(crate) fn table_row(call: &Call, input: CreateTableInput) -> Result<TableRow
         tags: tag_rows(input.tags.as_deref().unwrap_or_default())?,
         resource_policy: input.resource_policy,
         next_index: 0,
+        former_stream: None,
     })
 }
 
@@ -599,8 +601,7 @@ pub(super) fn index_throughput(
     Ok(row)
 }
 
-/// What a table says of its stream. It is recorded; reading a stream is refused by name as long as there is no
-/// dynamodbstreams service.
+/// What a table says of its stream, before that begins.
 pub(super) fn stream_row(
     call: &Call,
     specification: Option<&model::StreamSpecification>,
@@ -614,7 +615,8 @@ pub(super) fn stream_row(
     ) {
         (Some(view), true) => Ok(Some(StreamRow {
             view: view.as_str().to_owned(),
-            label: stream_label(call),
+            label: streams::label(call.now.0),
+            number: 0,
         })),
         (None, false) => Ok(None),
         (None, true) => Err(ValidationError::invalid(
@@ -624,13 +626,6 @@ pub(super) fn stream_row(
             "StreamViewType is not allowed when StreamEnabled is false",
         )),
     }
-}
-
-/// A stream is labelled with the time at which it began.
-fn stream_label(call: &Call) -> String {
-    jiff::Timestamp::from_millisecond(call.now.0)
-        .map(|now| now.strftime("%Y-%m-%dT%H:%M:%S.%3f").to_string())
-        .unwrap_or_else(|_| call.now.0.to_string())
 }
 
 pub(super) fn encryption_row(

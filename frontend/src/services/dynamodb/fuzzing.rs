@@ -7,7 +7,7 @@ use cumulog_shape::{Map, json};
 
 use super::expression::{Condition, KeyConditions, Placeholders, Projection, Update};
 use super::number::{Number, normalise};
-use super::rows::{self, ItemRow};
+use super::rows::{self, ItemRow, RecordRow};
 use super::size::item_size;
 use super::value::{Item, Value};
 use crate::fuzzing::Trial;
@@ -156,9 +156,31 @@ pub(crate) fn try_rows(trial: &Trial<'_>) {
     trial.on(rows::SEQUENCE);
     trial.on(rows::TOKENS);
     trial.on(rows::TOKEN_TIMES);
+    trial.on(rows::STREAMS);
+    trial.on(rows::SHARDS);
+    if trial.space == rows::RECORDS.id {
+        check_record(trial.value);
+    }
     if trial.space == rows::ITEMS.id {
         check_item(trial.value);
     }
+}
+
+fn check_record(row: &[u8]) {
+    let Ok(record) = RecordRow::decode(row) else {
+        return;
+    };
+    for image in record
+        .old
+        .into_iter()
+        .chain(record.new)
+        .chain([record.keys])
+    {
+        check_item(image);
+    }
+    let written = rmp_serde::to_vec(&record).expect("a record serializes");
+    let again = RecordRow::decode(&written).expect("what was written reads");
+    assert_eq!(format!("{again:?}"), format!("{record:?}"));
 }
 
 fn check_item(row: &[u8]) {

@@ -22,7 +22,7 @@ use super::rows::ItemRow;
 use super::schema::{Table, index_type_mismatch};
 use super::size::ITEM_BYTES_MAX;
 use super::value::{self, Item, Value};
-use super::write::{self, NewItem};
+use super::write::{self, Author, NewItem};
 use crate::call::Call;
 use crate::failure::Failure;
 
@@ -58,7 +58,7 @@ pub(crate) async fn put_item(
     );
     call.commit(|txn| {
         let table = Table::open(&call, txn, table_name)?;
-        let before = put.run(txn, &table, returns_old)?;
+        let before = put.run(&call, txn, &table, returns_old)?;
         let old = before.as_ref().map(|row| &row.item);
         let sizes = (
             before.as_ref().map_or(0, |row| row.bytes as usize),
@@ -87,6 +87,7 @@ impl Put<'_> {
     /// Writes the item; returns what it replaced.
     pub(crate) fn run(
         &self,
+        call: &Call,
         txn: &mut Txn,
         table: &Table,
         whole: bool,
@@ -95,7 +96,8 @@ impl Put<'_> {
         let key = table.item_key(self.new.item);
         let before = write::load_before(txn, table, &key, whole || self.condition.is_some())?;
         require(self.condition.as_ref(), before.as_ref(), self.on_failure)?;
-        write::replace(txn, table, &key, before.as_ref(), Some(&self.new))?;
+        let change = (before.as_ref(), Some(&self.new));
+        write::replace(call, txn, table, &key, change, Author::Client)?;
         Ok(before)
     }
 }
@@ -137,7 +139,7 @@ pub(crate) async fn delete_item(
     );
     call.commit(|txn| {
         let table = Table::open(&call, txn, table_name)?;
-        let before = delete.run(txn, &table, returns_old)?;
+        let before = delete.run(&call, txn, &table, returns_old)?;
         let sizes = (before.as_ref().map_or(0, |row| row.bytes as usize), 0);
         let consumed = (detail != Detail::None)
             .then(|| Consumed::write(&table, before.as_ref().map(|row| &row.item), None, sizes));
@@ -162,6 +164,7 @@ impl Delete<'_> {
     /// Deletes the item; returns what it was.
     pub(crate) fn run(
         &self,
+        call: &Call,
         txn: &mut Txn,
         table: &Table,
         whole: bool,
@@ -169,7 +172,14 @@ impl Delete<'_> {
         let key = table.checked_key(self.key)?;
         let before = write::load_before(txn, table, &key, whole || self.condition.is_some())?;
         require(self.condition.as_ref(), before.as_ref(), self.on_failure)?;
-        write::replace(txn, table, &key, before.as_ref(), None)?;
+        write::replace(
+            call,
+            txn,
+            table,
+            &key,
+            (before.as_ref(), None),
+            Author::Client,
+        )?;
         Ok(before)
     }
 }
@@ -199,7 +209,7 @@ pub(crate) async fn update_item(
             before,
             after,
             bytes,
-        } = update.run(txn, &table)?;
+        } = update.run(&call, txn, &table)?;
         let old = before.as_ref().map(|row| &row.item);
         let sizes = (before.as_ref().map_or(0, |row| row.bytes as usize), bytes);
         let consumed =
@@ -256,7 +266,7 @@ impl<'a> Change<'a> {
     }
 
     /// Changes the item.
-    pub(crate) fn run(&self, txn: &mut Txn, table: &Table) -> Result<Changed, Error> {
+    pub(crate) fn run(&self, call: &Call, txn: &mut Txn, table: &Table) -> Result<Changed, Error> {
         let key = table.checked_key(self.key)?;
         self.check_against(table)?;
         let before = write::load_before(txn, table, &key, true)?;
@@ -283,7 +293,8 @@ impl<'a> Change<'a> {
             ValidationError::new("Item size to update has exceeded the maximum allowed size")
         })?;
         let bytes = new.bytes;
-        write::replace(txn, table, &key, before.as_ref(), Some(&new))?;
+        let change = (before.as_ref(), Some(&new));
+        write::replace(call, txn, table, &key, change, Author::Client)?;
         Ok(Changed {
             before,
             after: Some(after),

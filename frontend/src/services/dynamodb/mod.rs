@@ -24,8 +24,11 @@ mod scan;
 mod schema;
 mod settings;
 mod size;
+pub(crate) mod streams;
 mod tables;
 mod tags;
+#[cfg(test)]
+mod testing;
 mod transact;
 mod update_table;
 mod validate;
@@ -41,6 +44,8 @@ use crate::service::Service;
 pub(crate) fn service() -> Service {
     Service::new(&model::SERVICE)
         .spaces(rows::SPACES)
+        .jobs(rows::JOBS)
+        .job_handler(streams::TRIM, streams::trim)
         .request_ids(RequestIdStyle::Letters52)
         .internal_code("InternalServerError")
         .validate(validate::validate)

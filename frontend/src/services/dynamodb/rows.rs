@@ -8,6 +8,10 @@
 //! 0x0204 dynamodb/sequence   ()                                                the last table number
 //! 0x0205 dynamodb/tokens     account, region, client token                     TokenRow
 //! 0x0206 dynamodb/expiry     time done, account, region, client token          ()
+//! 0x0207 dynamodb/streams    account, region, table name, label                StreamInfoRow
+//! 0x0208 dynamodb/shards     stream number, shard                              ShardRow
+//! 0x0209 dynamodb/records    stream number, shard, sequence                    RecordRow
+//! 0x02f0 0x02f1              the jobs: see [`crate::jobs`]
 //! ```
 //!
 //! A table's number is never given twice, so a table that is deleted and made again does not see old items, and
@@ -25,9 +29,13 @@ use serde_bytes::ByteBuf;
 
 use super::number::Number;
 use super::value::{Item, Value};
+use crate::jobs::Jobs;
 
 /// Keyed by account, region and name.
 pub(crate) type TableKey<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
+
+/// Keyed by account, region, the table's name, and the label.
+pub(crate) type StreamKey<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
 
 pub(crate) const TABLES: Table<TableKey<'static>, TableRow> =
     Table::new(Space::new(0x0200, "dynamodb/tables"));
@@ -42,6 +50,20 @@ pub(crate) const TOKENS: Table<(String, String, String), TokenRow> =
 pub(crate) const TOKEN_TIMES: Table<(i64, String, String, String), ()> =
     Table::new(Space::new(0x0206, "dynamodb/expiry"));
 
+/// Also of tables that are gone, for as long as their streams can be read.
+pub(crate) const STREAMS: Table<StreamKey<'static>, StreamInfoRow> =
+    Table::new(Space::new(0x0207, "dynamodb/streams"));
+
+/// A stream's shards by their number; the one that is open is the last.
+pub(crate) const SHARDS: Table<(u64, u32), ShardRow> =
+    Table::new(Space::new(0x0208, "dynamodb/shards"));
+pub(crate) const RECORDS: Space = Space::new(0x0209, "dynamodb/records");
+
+pub(crate) const JOBS: Jobs = Jobs::new(
+    Space::new(0x02f0, "dynamodb/jobs"),
+    Space::new(0x02f1, "dynamodb/job-times"),
+);
+
 /// All key spaces of DynamoDB.
 pub(crate) const SPACES: &[Space] = &[
     TABLES.space(),
@@ -51,6 +73,11 @@ pub(crate) const SPACES: &[Space] = &[
     SEQUENCE.space(),
     TOKENS.space(),
     TOKEN_TIMES.space(),
+    STREAMS.space(),
+    SHARDS.space(),
+    RECORDS,
+    JOBS.spaces()[0],
+    JOBS.spaces()[1],
 ];
 
 /// A table: its schema, and what its owner set.
@@ -73,6 +100,17 @@ pub(crate) struct TableRow {
     /// No index that is made later gets a lower number; 0 in rows from before indexes could be.
     #[serde(default)]
     pub(crate) next_index: u32,
+    /// The label of its latest stream, if that is off.
+    #[serde(default)]
+    pub(crate) former_stream: Option<String>,
+}
+
+impl TableRow {
+    /// The label of the stream that it has, or had last.
+    pub(crate) fn latest_stream(&self) -> Option<&str> {
+        let current = self.stream.as_ref().map(|stream| stream.label.as_str());
+        current.or(self.former_stream.as_deref())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -138,6 +176,67 @@ pub(crate) struct ThroughputRow {
 pub(crate) struct StreamRow {
     pub(crate) view: String,
     pub(crate) label: String,
+    /// 0 in rows from before streams could be read: such a stream begins with the next change.
+    #[serde(default)]
+    pub(crate) number: u64,
+}
+
+/// A stream, which may outlive its table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StreamInfoRow {
+    /// Of the same sequence as the tables' numbers.
+    pub(crate) number: u64,
+    pub(crate) created_ms: i64,
+    pub(crate) view: String,
+    /// The table's, for when it is gone.
+    pub(crate) keys: Vec<KeyRow>,
+    /// When it was turned off.
+    pub(crate) ended_ms: Option<i64>,
+}
+
+/// A run of a stream's records; see [`super::streams`] for what a sequence is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ShardRow {
+    pub(crate) id: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) started_ms: i64,
+    /// No record has a lower sequence.
+    pub(crate) start: u64,
+    /// The last record's sequence, once the shard is closed; its start if there is none.
+    pub(crate) end: Option<u64>,
+    /// The records up to this one are gone.
+    pub(crate) trimmed: u64,
+}
+
+/// What happened to an item. The images are rows of items, and there as far as the stream's view wants them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RecordRow<'a> {
+    pub(crate) created_ms: i64,
+    pub(crate) event: EventRow,
+    /// Nobody asked for it: the item's time to live was over.
+    pub(crate) expired: bool,
+    #[serde(borrow)]
+    pub(crate) keys: &'a serde_bytes::Bytes,
+    #[serde(borrow)]
+    pub(crate) old: Option<&'a serde_bytes::Bytes>,
+    #[serde(borrow)]
+    pub(crate) new: Option<&'a serde_bytes::Bytes>,
+}
+
+impl<'a> RecordRow<'a> {
+    pub(crate) fn decode(row: &'a [u8]) -> Result<RecordRow<'a>, RowError> {
+        rmp_serde::from_slice(row).map_err(|error| RowError {
+            space: RECORDS.name,
+            reason: error.to_string(),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum EventRow {
+    Insert,
+    Modify,
+    Remove,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -457,6 +556,83 @@ mod tests {
         .collect();
         let row = ItemRow::encode(&item, 9);
         assert_eq!(row, b"\x92\x09\x83\xa2id\xa1a\xa1n\x07\xa1d\x92\x00\xa30.5");
+    }
+
+    /// Rows of the first version, which knew fewer fields.
+    #[test]
+    fn older_rows_of_tables_are_read() {
+        type Old = (u64, String, i64, Vec<AttributeRow>, Vec<KeyRow>);
+        type Rest = (
+            Vec<IndexDefinitionRow>,
+            Vec<IndexDefinitionRow>,
+            ThroughputRow,
+            Option<(String, String)>,
+        );
+        let old: Old = (7, "id".into(), 5, vec![], vec![]);
+        let stream = ("KEYS_ONLY".to_owned(), "label".to_owned());
+        let rest: Rest = (vec![], vec![], ThroughputRow::default(), Some(stream));
+        let row = rmp_serde::to_vec(&(
+            old.0,
+            old.1,
+            old.2,
+            old.3,
+            old.4,
+            rest.0,
+            rest.1,
+            rest.2,
+            rest.3,
+            (),
+            (),
+            false,
+            Vec::<(String, String)>::new(),
+            (),
+        ))
+        .expect("it serializes");
+        let row: TableRow = rmp_serde::from_slice(&row).expect("it decodes");
+        assert_eq!((row.number, row.created_ms), (7, 5));
+        let stream = row.stream.as_ref().expect("it is there");
+        assert_eq!((&*stream.label, stream.number), ("label", 0));
+        assert_eq!(row.latest_stream(), Some("label"));
+        assert_eq!(row.former_stream, None);
+    }
+
+    /// What streams are kept as: these bytes must decode for ever.
+    #[test]
+    fn the_bytes_of_stream_rows_are_pinned() {
+        let shard = ShardRow {
+            id: "s".into(),
+            parent: None,
+            started_ms: 1,
+            start: 2,
+            end: Some(3),
+            trimmed: 4,
+        };
+        let bytes = rmp_serde::to_vec(&shard).expect("it serializes");
+        assert_eq!(bytes, b"\x96\xa1s\xc0\x01\x02\x03\x04");
+        let stream = StreamInfoRow {
+            number: 1,
+            created_ms: 2,
+            view: "V".into(),
+            keys: vec![KeyRow {
+                name: "k".into(),
+                role: KeyRole::Hash,
+            }],
+            ended_ms: None,
+        };
+        let bytes = rmp_serde::to_vec(&stream).expect("it serializes");
+        assert_eq!(bytes, b"\x95\x01\x02\xa1V\x91\x92\xa1k\xa4Hash\xc0");
+        let record = RecordRow {
+            created_ms: 1,
+            event: EventRow::Remove,
+            expired: true,
+            keys: serde_bytes::Bytes::new(b"k"),
+            old: Some(serde_bytes::Bytes::new(b"o")),
+            new: None,
+        };
+        let bytes = rmp_serde::to_vec(&record).expect("it serializes");
+        assert_eq!(bytes, b"\x96\x01\xa6Remove\xc3\xc4\x01k\xc4\x01o\xc0");
+        let again = RecordRow::decode(&bytes).expect("it decodes");
+        assert_eq!(format!("{again:?}"), format!("{record:?}"));
     }
 
     proptest! {

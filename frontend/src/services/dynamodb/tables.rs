@@ -25,6 +25,7 @@ use super::rows::{
     STATS, StatsRow, TABLES, TableRow, ThroughputRow,
 };
 use super::schema::Table;
+use super::streams;
 use crate::call::Call;
 
 const TABLES_MAX: usize = 2500;
@@ -61,6 +62,7 @@ pub(crate) fn create_table(
     }
     row.number = SEQUENCE.get(txn, &())?.unwrap_or(0) + 1;
     SEQUENCE.put(txn, &(), &row.number);
+    streams::start(call, txn, &address, &mut row)?;
     TABLES.put(txn, &address.key(), &row);
     let table = Table::new(row, &address);
     let description = Describe {
@@ -157,6 +159,7 @@ pub(crate) fn delete_table(
         txn.delete_prefix(INDEX, &prefix);
     }
     STATS.delete(txn, &(table.row.number,));
+    streams::stop(call, txn, &address, &mut table.row.clone())?;
     TABLES.delete(txn, &address.key());
     let description = Describe {
         table: &table,
@@ -251,11 +254,10 @@ impl Describe<'_> {
                     stream_enabled: true,
                     stream_view_type: Some(stream.view.as_str().into()),
                 }),
-            latest_stream_label: row.stream.as_ref().map(|stream| stream.label.clone()),
             latest_stream_arn: row
-                .stream
-                .as_ref()
-                .map(|stream| format!("{}/stream/{}", self.table.arn, stream.label)),
+                .latest_stream()
+                .map(|label| format!("{}/stream/{label}", self.table.arn)),
+            latest_stream_label: row.latest_stream().map(str::to_owned),
             sse_description: row
                 .encryption
                 .as_ref()
@@ -382,7 +384,7 @@ fn attribute_definitions(row: &TableRow) -> Vec<model::AttributeDefinition> {
         .collect()
 }
 
-fn key_schema(keys: &[KeyRow]) -> Vec<model::KeySchemaElement> {
+pub(super) fn key_schema(keys: &[KeyRow]) -> Vec<model::KeySchemaElement> {
     keys.iter()
         .map(|key| model::KeySchemaElement {
             attribute_name: key.name.clone(),

@@ -127,7 +127,7 @@ fn run(
     let mut reasons = Vec::with_capacity(actions.len());
     let mut done = Done::default();
     for (action, table) in actions.iter().zip(&tables) {
-        let outcome = action.run(txn, table, detail);
+        let outcome = action.run(call, txn, table, detail);
         if let Ok(consumed) = &outcome {
             done.note(action, table, consumed, metrics);
         }
@@ -415,21 +415,27 @@ impl<'a> Action<'a> {
         }
     }
 
-    fn run(&self, txn: &mut Txn, table: &Table, detail: Detail) -> Result<Consumed, Error> {
+    fn run(
+        &self,
+        call: &Call,
+        txn: &mut Txn,
+        table: &Table,
+        detail: Detail,
+    ) -> Result<Consumed, Error> {
         let whole = detail != Detail::None;
         let (before, after, bytes) = match &self.kind {
             Kind::Put(put) => (
-                put.run(txn, table, whole)?,
+                put.run(call, txn, table, whole)?,
                 Some(put.new.item.clone()),
                 put.new.bytes,
             ),
-            Kind::Delete(delete) => (delete.run(txn, table, whole)?, None, 0),
+            Kind::Delete(delete) => (delete.run(call, txn, table, whole)?, None, 0),
             Kind::Update(update) => {
                 let Changed {
                     before,
                     after,
                     bytes,
-                } = update.run(txn, table)?;
+                } = update.run(call, txn, table)?;
                 (before, after, bytes)
             }
             Kind::Check {

@@ -25,6 +25,7 @@ use super::rows::{
     TableRow, ThroughputRow,
 };
 use super::schema::{Index, Table};
+use super::streams;
 use super::tables::{Describe, named};
 use crate::call::Call;
 
@@ -38,7 +39,7 @@ pub(crate) fn update_table(
     check_alone(&input)?;
     let mut row = named(call, txn, &address)?.row.clone();
     update_billing(call, &mut row, &input)?;
-    update_settings(call, &mut row, &input)?;
+    update_settings(call, txn, &address, &mut row, &input)?;
     let mut created = None;
     for update in input.global_secondary_index_updates.iter().flatten() {
         created = update_index(txn, &mut row, update, &input)?.or(created);
@@ -257,9 +258,11 @@ fn check_index_units(row: &TableRow, input: &UpdateTableInput) -> Result<(), Val
 
 fn update_settings(
     call: &Call,
+    txn: &mut Txn,
+    address: &Address<'_>,
     row: &mut TableRow,
     input: &UpdateTableInput,
-) -> Result<(), ValidationError> {
+) -> Result<(), Error> {
     if let Some(specification) = &input.stream_specification {
         let enabled = row.stream.is_some();
         if enabled == specification.stream_enabled {
@@ -271,9 +274,16 @@ fn update_settings(
             return Err(ValidationError::new(format!(
                 "Table {state}: TableName: {}",
                 input.table_name
-            )));
+            ))
+            .into());
         }
-        row.stream = stream_row(call, Some(specification))?;
+        match stream_row(call, Some(specification))? {
+            None => streams::stop(call, txn, address, row)?,
+            stream => {
+                row.stream = stream;
+                streams::start(call, txn, address, row)?;
+            }
+        }
     }
     if let Some(specification) = &input.sse_specification {
         row.encryption = encryption_row(call, Some(specification))?;

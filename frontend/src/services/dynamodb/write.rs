@@ -8,7 +8,9 @@ use super::error::{Error, ValidationError};
 use super::rows::{INDEX, ITEMS, IndexRow, ItemRow, STATS, StatsRow};
 use super::schema::Table;
 use super::size::item_size;
+use super::streams::{self, Change};
 use super::value::Item;
+use crate::call::Call;
 
 /// The item at a place.
 pub(crate) fn load(read: &impl Read, key: &[u8]) -> Result<Option<ItemRow>, Error> {
@@ -23,7 +25,7 @@ pub(crate) fn load_before(
     key: &[u8],
     whole: bool,
 ) -> Result<Option<ItemRow>, Error> {
-    if whole || !table.indexes.is_empty() {
+    if whole || !table.indexes.is_empty() || table.row.stream.is_some() {
         return load(txn, key);
     }
     let size = txn.get(ITEMS, key).map(ItemRow::decode_size).transpose()?;
@@ -53,14 +55,34 @@ impl<'i> NewItem<'i> {
     }
 }
 
+/// Who wants a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Author {
+    Client,
+    /// The item's time to live is over.
+    Expiry,
+}
+
 /// Puts `after` in the place of `before`; `None` is no item.
 pub(crate) fn replace(
+    call: &Call,
     txn: &mut Txn,
     table: &Table,
     key: &[u8],
-    before: Option<&ItemRow>,
-    after: Option<&NewItem<'_>>,
+    (before, after): (Option<&ItemRow>, Option<&NewItem<'_>>),
+    author: Author,
 ) -> Result<(), Error> {
+    if let Some(stream) = &table.row.stream {
+        let stored = txn.get(ITEMS, key).map(<[u8]>::to_vec);
+        let change = Change {
+            before: before
+                .zip(stored.as_deref())
+                .map(|(before, row)| (&before.item, row)),
+            after: after.map(|new| (new.item, &*new.row)),
+            expired: author == Author::Expiry,
+        };
+        streams::record(call, txn, table, stream, &change)?;
+    }
     match after {
         Some(new) => txn.put(ITEMS, key, &new.row),
         None if before.is_none() => return Ok(()),
