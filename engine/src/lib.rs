@@ -54,6 +54,7 @@ mod store;
 mod sync;
 mod table;
 mod txn;
+mod verify;
 mod wire;
 
 pub use blob::{Blob, BlobId, BlobInfo, BlobReader, BlobWriter, PIECE_BYTES};
@@ -65,3 +66,4 @@ pub use root::{Range, Read, Space, View};
 pub use store::{Durability, Garbage, Lsn, Options, Recovery, Status, Store, Torn};
 pub use table::{Row, Scan, Table};
 pub use txn::{Label, Txn};
+pub use verify::{Finding, FindingKind, Report, Verified, verify};

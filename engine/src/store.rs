@@ -379,8 +379,8 @@ impl fmt::Debug for Store {
     }
 }
 
-const LOCK_FILE: &str = "LOCK";
-const LOG_DIRECTORY: &str = "log";
+pub(crate) const LOCK_FILE: &str = "LOCK";
+pub(crate) const LOG_DIRECTORY: &str = "log";
 
 /// What the ids of a new store are made from.
 const STORE_ID: u64 = 1 << 63;

@@ -23,7 +23,7 @@ const DIRECTORY_NAME: &str = "blobs";
 const UNSYNCED_FILES_MAX: usize = 64;
 
 /// What a file in the directory is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name {
     Blob(u64),
     Pack(u64),

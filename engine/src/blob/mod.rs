@@ -42,6 +42,7 @@ pub(crate) mod recovery;
 pub(crate) mod reference;
 mod row;
 mod spill;
+mod survey;
 mod writer;
 
 pub use reader::BlobReader;

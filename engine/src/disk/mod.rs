@@ -100,6 +100,15 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`LockError::Held`] at once, without waiting, if someone else has it.
     fn lock(&self, path: &Path, owner: &str) -> Result<Box<dyn Lock>, LockError>;
+
+    /// Keeps others from taking the lock that the file at `path` stands for, and changes nothing.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] if someone has it, `NotFound` if there is no such file, `Unsupported` from a disk that can't.
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn Lock>, LockError> {
+        let _ = path;
+        Err(LockError::Io(io::ErrorKind::Unsupported.into()))
+    }
 }
 
 /// An open file. Reads and writes name their offset, so threads can share it.

@@ -124,6 +124,17 @@ impl Disk for Real {
             .and_then(|()| file.write_all(owner.as_bytes()));
         Ok(Box::new(RealLock { _file: file }))
     }
+
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn Lock>, LockError> {
+        let mut file = fs::File::open(path)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Box::new(RealLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held {
+                owner: owner_of(&mut file)?,
+            }),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
 }
 
 /// What the holder of a lock wrote into it. It may be about to: then the file is empty.

@@ -588,6 +588,23 @@ impl Disk for Simulated {
             path: path.to_owned(),
         }))
     }
+
+    /// Keeps out those who share it, too: nobody here needs more.
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn Lock>, LockError> {
+        let path = &*normal(path);
+        let mut state = self.state.lock();
+        state.begin_read(OperationKind::Lock, path, (0, 0))?;
+        let inode = state.medium.file(path)?;
+        if !state.locked.insert(path.to_owned()) {
+            let owner = String::from_utf8_lossy(state.medium.bytes(inode)).into_owned();
+            return Err(LockError::Held { owner });
+        }
+        drop(state);
+        Ok(Box::new(SimulatedLock {
+            disk: self.clone(),
+            path: path.to_owned(),
+        }))
+    }
 }
 
 #[derive(Debug)]

@@ -604,5 +604,8 @@ fn corrupt(path: &Path, offset: u64, lsn: Lsn, reason: &str) -> Error {
     }
 }
 
+mod survey;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use survey::{Survey, survey};
