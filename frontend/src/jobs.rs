@@ -26,6 +26,7 @@ use crate::{
     failure::Failure,
     log::{Level, Log, Quoted},
     service::Service,
+    tables::TableVisitor,
 };
 
 /// How long a job that failed once waits; each further failure doubles it.
@@ -66,6 +67,12 @@ impl Jobs {
     /// The key spaces that they are kept in.
     pub(crate) const fn spaces(&self) -> [Space; 2] {
         [self.due.space(), self.times.space()]
+    }
+
+    /// Shows every table.
+    pub(crate) fn each_table(&self, visitor: &impl TableVisitor) {
+        visitor.on(self.due);
+        visitor.on(self.times);
     }
 
     /// Schedules the job for `due`, or moves it there.

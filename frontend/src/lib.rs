@@ -10,6 +10,7 @@
 mod call;
 mod checksum;
 mod chunked;
+mod cli;
 mod clock;
 mod control;
 mod cors;
@@ -33,30 +34,14 @@ mod services;
 mod settings;
 mod sigv4;
 mod startup;
+mod tables;
 #[cfg(test)]
 mod testing;
 mod upload;
 
 use std::process::ExitCode;
 
-use settings::Command;
-
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
-    match settings::read(std::env::args_os().skip(1), std::env::vars_os()) {
-        Ok(Command::Serve(settings)) => server::run(*settings),
-        Ok(Command::Help) => print(&settings::help()),
-        Ok(Command::Version) => print(concat!("cumulog ", env!("CARGO_PKG_VERSION"), "\n")),
-        Err(error) => {
-            eprintln!("error: {error}\n\nhint: `cumulog --help` lists all options");
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Prints to standard output; a closed pipe is the reader's choice, not an error.
-fn print(text: &str) -> ExitCode {
-    use std::io::Write as _;
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    cli::main(std::env::args_os().skip(1), std::env::vars_os())
 }

@@ -10,7 +10,6 @@ use std::{
     io::{self, Write as _},
     net::{SocketAddr, TcpListener},
     panic::AssertUnwindSafe,
-    process::ExitCode,
     sync::Arc,
     time::Duration,
 };
@@ -45,18 +44,8 @@ const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait when the system has no socket left for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs the emulator until a signal ends it.
-pub(crate) fn run(settings: Settings) -> ExitCode {
-    match start(settings) {
-        Ok(code) => code,
-        Err(message) => {
-            eprint!("{message}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn start(settings: Settings) -> Result<ExitCode, String> {
+/// Runs the emulator until a signal ends it. An error says all there is to say.
+pub(crate) fn run(settings: Settings) -> Result<(), String> {
     let (listener, address) = listen(&settings)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let log = Log::start(settings.log, Arc::clone(&clock))
@@ -188,10 +177,8 @@ async fn answer(
 }
 
 /// Writes the close record, so that the next start knows that nothing is missing.
-fn stop(emulator: &Emulator) -> Result<ExitCode, String> {
+fn stop(emulator: &Emulator) -> Result<(), String> {
     let closed = emulator.world.store.close();
     emulator.log.flush();
-    closed
-        .map(|()| ExitCode::SUCCESS)
-        .map_err(|error| startup::explain("the log was not closed cleanly", &error, None))
+    closed.map_err(|error| startup::explain("the log was not closed cleanly", &error, None))
 }

@@ -13,8 +13,11 @@ use std::{
 
 use cumulog_engine::Durability;
 
-use crate::log::Level;
-use crate::services::keeper;
+use crate::{
+    cli::{self, UsageError},
+    log::Level,
+    services::keeper,
+};
 
 /// All settings, checked.
 #[derive(Clone, Debug)]
@@ -91,19 +94,6 @@ impl Settings {
 
 /// How the names of our own variables begin.
 const OURS: &str = "CUMULOG_";
-
-/// What the command line asks for.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Serve(Box<Settings>),
-    Help,
-    Version,
-}
-
-/// The arguments or the environment make no sense; the text says why.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct UsageError(String);
 
 struct Setting {
     flag: &'static str,
@@ -246,41 +236,42 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
 pub(crate) fn read(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Command, UsageError> {
+) -> Result<Settings, UsageError> {
     let mut settings = Settings::default();
     read_environment(&mut settings, &environment.into_iter().collect())?;
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut command_seen = false;
-    while let Some(argument) = parser
-        .next()
-        .map_err(|error| UsageError(error.to_string()))?
-    {
+    let refused = |error: lexopt::Error| usage(error.to_string());
+    while let Some(argument) = parser.next().map_err(refused)? {
         match argument {
-            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Command::Help),
-            lexopt::Arg::Short('V') | lexopt::Arg::Long("version") => return Ok(Command::Version),
             lexopt::Arg::Long(flag) => {
-                let setting = SETTINGS
-                    .iter()
-                    .find(|setting| setting.flag == flag)
-                    .ok_or_else(|| UsageError(format!("unknown option `--{flag}`")))?;
-                let value = parser
-                    .value()
-                    .map_err(|error| UsageError(error.to_string()))?;
-                let value = value.to_str().ok_or_else(|| {
-                    UsageError(format!("the value of --{} is not UTF-8", setting.flag))
+                let known = SETTINGS.iter().find(|setting| setting.flag == flag);
+                let setting = known.ok_or_else(|| {
+                    let flags = SETTINGS.iter().map(|setting| setting.flag);
+                    cli::unknown_option(flag, flags, "serve")
                 })?;
-                apply(
-                    setting,
-                    &mut settings,
-                    &format!("--{}", setting.flag),
-                    value,
-                )?;
+                let value = parser.value().map_err(refused)?;
+                let value = value.to_str().ok_or_else(|| {
+                    usage(format!("the value of --{} is not UTF-8", setting.flag))
+                })?;
+                let source = format!("--{}", setting.flag);
+                apply(setting, &mut settings, &source, value)?;
             }
-            lexopt::Arg::Value(value) if value == "serve" && !command_seen => command_seen = true,
-            other => return Err(UsageError(other.unexpected().to_string())),
+            // The only command that may stand behind its options.
+            lexopt::Arg::Value(word) if word == "serve" => {}
+            lexopt::Arg::Value(word) => {
+                let text = format!("unexpected argument `{}`", word.to_string_lossy());
+                let hint = "a command stands before its options: `cumulog verify DIR --json`";
+                return Err(UsageError::new(text, hint));
+            }
+            other => return Err(refused(other.unexpected())),
         }
     }
     check(settings)
+}
+
+/// What makes no sense, and where to find what does.
+fn usage(text: impl Into<String>) -> UsageError {
+    UsageError::new(text, "`cumulog --help` lists all options")
 }
 
 fn read_environment(
@@ -295,12 +286,12 @@ fn read_environment(
             };
             let applied = match value.to_str() {
                 Some(value) => apply(setting, settings, name, value),
-                None => Err(UsageError(format!("{name}: the value is not UTF-8"))),
+                None => Err(usage(format!("{name}: the value is not UTF-8"))),
             };
             match applied {
                 // Other programs' names are taken where they make sense, never a reason not to start.
                 Err(error) if !name.starts_with(OURS) || is_service_link(value) => {
-                    settings.notes.push(format!("ignored: {error}"))
+                    settings.notes.push(format!("ignored: {}", error.text))
                 }
                 applied => applied?,
             }
@@ -344,21 +335,19 @@ fn apply(
     source: &str,
     value: &str,
 ) -> Result<(), UsageError> {
-    (setting.apply)(settings, value).map_err(|error| UsageError(format!("{source}: {error}")))
+    (setting.apply)(settings, value).map_err(|error| usage(format!("{source}: {error}")))
 }
 
-fn check(settings: Settings) -> Result<Command, UsageError> {
-    if settings.data_dir.is_none() && settings.durability.is_some() {
-        return Err(UsageError(
-            "--durability needs a data directory: add --data-dir PATH".into(),
-        ));
+fn check(settings: Settings) -> Result<Settings, UsageError> {
+    let needs_directory = |flag: &str| {
+        let text = format!("--{flag} needs a data directory");
+        Err(UsageError::new(text, "add `--data-dir PATH`"))
+    };
+    match &settings.data_dir {
+        None if settings.durability.is_some() => needs_directory("durability"),
+        None if settings.persist.is_some() => needs_directory("persist"),
+        _ => Ok(settings),
     }
-    if settings.data_dir.is_none() && settings.persist.is_some() {
-        return Err(UsageError(
-            "--persist needs a data directory: add --data-dir PATH".into(),
-        ));
-    }
-    Ok(Command::Serve(Box::new(settings)))
 }
 
 fn parse<T: std::str::FromStr>(text: &str, expected: &str) -> Result<T, String> {
@@ -388,18 +377,15 @@ fn service_list(text: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// The text of `--help`.
-pub(crate) fn help() -> String {
-    let mut text = String::from(
-        "A local AWS on a write-ahead log.\n\nUsage: cumulog [serve] [OPTIONS]\n\nOptions (flag, environment, default):\n",
-    );
+/// The settings, for help.
+pub(crate) fn describe() -> String {
+    let mut text = String::from("Options of serve (flag, environment, default):\n");
     for setting in SETTINGS {
         let flag = format!("--{} <{}>", setting.flag, setting.value);
         let environment = setting.environment.last().unwrap_or(&"");
         writeln!(text, "  {flag:<29} {environment}\n      {}", setting.help)
             .expect("a String takes all that is written");
     }
-    text.push_str("  -h, --help                    Print this\n  -V, --version                 Print the version\n");
     text
 }
 
@@ -411,11 +397,7 @@ mod tests {
         let environment = environment
             .iter()
             .map(|(name, value)| (name.into(), value.into()));
-        match read(arguments.iter().map(OsString::from), environment) {
-            Ok(Command::Serve(settings)) => Ok(*settings),
-            Ok(other) => Err(format!("{other:?}")),
-            Err(error) => Err(error.to_string()),
-        }
+        read(arguments.iter().map(OsString::from), environment).map_err(|error| error.text)
     }
 
     #[test]
@@ -423,7 +405,7 @@ mod tests {
         let all = [("KUMO_PORT", "1"), ("CUMULOG_PORT", "2")];
         assert_eq!(read_with(&[], &all[..1]).unwrap().port, 1);
         assert_eq!(read_with(&[], &all).unwrap().port, 2);
-        assert_eq!(read_with(&["serve", "--port", "3"], &all).unwrap().port, 3);
+        assert_eq!(read_with(&["--port", "3"], &all).unwrap().port, 3);
         assert_eq!(read_with(&["--port=3"], &[]).unwrap().port, 3);
     }
 
@@ -467,10 +449,7 @@ mod tests {
         use std::os::unix::ffi::OsStrExt as _;
         let value = OsStr::from_bytes(b"/data\xff").to_owned();
         let error = read([], [("CUMULOG_DATA_DIR".into(), value)]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "CUMULOG_DATA_DIR: the value is not UTF-8"
-        );
+        assert_eq!(error.text, "CUMULOG_DATA_DIR: the value is not UTF-8");
     }
 
     #[test]
@@ -487,7 +466,7 @@ mod tests {
         );
         check(&["--services", "s3,sqz"], "`sqz` is not one of");
         check(&["--services", " ,"], "` ,` names no service");
-        check(&["serve", "serve"], "serve");
+        check(&["--port", "3", "verify"], "unexpected argument `verify`");
         check(&["--port"], "missing argument");
     }
 

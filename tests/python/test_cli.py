@@ -124,6 +124,41 @@ def test_help_and_version():
         assert f"CUMULOG_{name.upper().replace('-', '_')}" in text.stdout
 
 
+def test_help_names_every_command_and_its_options():
+    overview = run("help")
+    assert (overview.returncode, overview.stderr) == (0, "")
+    assert overview.stdout == run("--help").stdout
+    names = re.findall(r"^  (\w+) ?.*\n      \S", overview.stdout.split("Options of serve")[0], re.MULTILINE)
+    assert {"serve", "verify", "help"} <= set(names)
+    for name in names:
+        text = run("help", name)
+        assert (text.returncode, text.stderr) == (0, "")
+        assert f"Usage: cumulog {name}" in text.stdout
+        assert "Exit codes:" in text.stdout
+        assert text.stdout == run(name, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["serv"], ["unknown command `serv`", "did you mean `cumulog serve`?"]),
+        (["nonsense"], ["unknown command `nonsense`", "there are serve, verify"]),
+        (["help", "verfy"], ["unknown command `verfy`", "did you mean `cumulog verify`?"]),
+        (["--prot", "1"], ["unknown option `--prot`", "did you mean `--port`?"]),
+        (["verify"], ["no directory", "cumulog verify DIR"]),
+        (["verify", "d", "--jsn"], ["unknown option `--jsn`", "did you mean `--json`?"]),
+        (["verify", "d", "e"], ["\"e\"", "cumulog help verify"]),
+        (["--port", "0", "verify"], ["unexpected argument `verify`", "a command stands before its options"]),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_exits_with_2_and_a_hint(arguments, words):
+    ended = run(*arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: ") and "\n\nhint: " in ended.stderr
+    for word in words:
+        assert word in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

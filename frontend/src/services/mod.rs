@@ -7,7 +7,7 @@ pub(crate) mod s3;
 mod sqs;
 mod sts;
 
-use crate::service::Service;
+use crate::{service::Service, tables::TableVisitor};
 
 /// All services, by the names that `--services` and `--persist` take.
 pub(crate) const NAMES: &[&str] = &["dynamodb", "dynamodbstreams", "s3", "sqs", "sts"];
@@ -29,6 +29,13 @@ pub(crate) fn all() -> Vec<Service> {
         sqs::service(),
         sts::service(),
     ]
+}
+
+/// Shows every table of every service.
+pub(crate) fn each_table(visitor: &impl TableVisitor) {
+    dynamodb::each_table(visitor);
+    s3::each_table(visitor);
+    sqs::each_table(visitor);
 }
 
 #[cfg(test)]

@@ -149,15 +149,8 @@ fn key(number: Number) -> Vec<u8> {
     key
 }
 
-/// Tries a row on every table, or as an item.
-pub(crate) fn try_rows(trial: &Trial<'_>) {
-    trial.on(rows::TABLES);
-    trial.on(rows::STATS);
-    trial.on(rows::SEQUENCE);
-    trial.on(rows::TOKENS);
-    trial.on(rows::TOKEN_TIMES);
-    trial.on(rows::STREAMS);
-    trial.on(rows::SHARDS);
+/// Tries a row as an item.
+pub(crate) fn try_item(trial: &Trial<'_>) {
     if trial.space == rows::RECORDS.id {
         check_record(trial.value);
     }

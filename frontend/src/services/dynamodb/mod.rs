@@ -35,6 +35,8 @@ mod validate;
 mod value;
 mod write;
 
+pub(crate) use rows::each_table;
+
 use cumulog_model::dynamodb as model;
 
 use crate::ids::RequestIdStyle;

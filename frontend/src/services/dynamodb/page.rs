@@ -274,8 +274,7 @@ impl<'a> Page<'a> {
             let ItemRow { bytes, item } = ItemRow::decode(row)?;
             return Ok((item, bytes as usize, 0.0));
         };
-        let entry: IndexRow =
-            rmp_serde::from_slice(row).map_err(|error| broken_entry(&error.to_string()))?;
+        let entry = IndexRow::decode(row)?;
         let ItemRow { bytes, item } = write::load(self.view, &entry.item)?
             .ok_or_else(|| broken_entry("it leads to no item"))?;
         let size = index.projected_size(self.table, &item, bytes as usize);

@@ -30,6 +30,7 @@ use serde_bytes::ByteBuf;
 use super::number::Number;
 use super::value::{Item, Value};
 use crate::jobs::Jobs;
+use crate::tables::TableVisitor;
 
 /// Keyed by account, region and name.
 pub(crate) type TableKey<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
@@ -79,6 +80,21 @@ pub(crate) const SPACES: &[Space] = &[
     JOBS.spaces()[0],
     JOBS.spaces()[1],
 ];
+
+/// Shows every table.
+pub(crate) fn each_table(visitor: &impl TableVisitor) {
+    visitor.on(TABLES);
+    visitor.raw(ITEMS, |row| ItemRow::decode(row).map(drop));
+    visitor.raw(INDEX, |row| IndexRow::decode(row).map(drop));
+    visitor.on(STATS);
+    visitor.on(SEQUENCE);
+    visitor.on(TOKENS);
+    visitor.on(TOKEN_TIMES);
+    visitor.on(STREAMS);
+    visitor.on(SHARDS);
+    visitor.raw(RECORDS, |row| RecordRow::decode(row).map(drop));
+    JOBS.each_table(visitor);
+}
 
 /// A table: its schema, and what its owner set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -283,6 +299,15 @@ pub(crate) struct IndexRow {
 pub(crate) struct ItemRow {
     pub(crate) bytes: u32,
     pub(crate) item: Item,
+}
+
+impl IndexRow {
+    pub(crate) fn decode(row: &[u8]) -> Result<IndexRow, RowError> {
+        rmp_serde::from_slice(row).map_err(|error| RowError {
+            space: INDEX.name,
+            reason: error.to_string(),
+        })
+    }
 }
 
 impl ItemRow {

@@ -2,7 +2,7 @@
 
 use super::error::{S3Error, refuse};
 use super::names::{canonical_id, is_bucket_name};
-use super::rows::{BUCKETS, BucketRow, LockRow, PARTS, UPLOADS, Versioning, shown_time};
+use super::rows::{BUCKETS, BucketRow, PARTS, UPLOADS, Versioning, shown_time};
 use super::tagging::checked_of_bucket;
 use super::versions::is_empty;
 use super::{body, configuration};
@@ -82,6 +82,10 @@ pub(super) fn create_bucket(
         ("x-amz-grant-read-acp", input.grant_read_acp.is_some()),
         ("x-amz-grant-write", input.grant_write.is_some()),
         ("x-amz-grant-write-acp", input.grant_write_acp.is_some()),
+        (
+            "x-amz-bucket-object-lock-enabled",
+            input.object_lock_enabled_for_bucket == Some(true),
+        ),
         ("x-amz-bucket-namespace", input.bucket_namespace.is_some()),
     ])?;
     if !is_bucket_name(&input.bucket) {
@@ -105,7 +109,6 @@ pub(super) fn create_bucket(
             }),
         };
     }
-    let locked = input.object_lock_enabled_for_bucket == Some(true);
     let row = BucketRow {
         account: call.account.to_string(),
         region,
@@ -114,12 +117,7 @@ pub(super) fn create_bucket(
         acl: canned_acl(input.acl)?,
         ownership: ownership(input.object_ownership)?,
         tags: checked_of_bucket(configuration.tags.unwrap_or_default())?,
-        versioning: if locked {
-            Versioning::Enabled
-        } else {
-            Versioning::Never
-        },
-        lock: locked.then(LockRow::default),
+        versioning: Versioning::Never,
     };
     BUCKETS.put(txn, &key, &row);
     Ok(created(call, &input.bucket))

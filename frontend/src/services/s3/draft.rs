@@ -2,7 +2,7 @@
 
 use super::error::{METADATA_BYTES_MAX, S3Error};
 use super::names::form_decoded;
-use super::rows::{Lock, Metadata, Traits};
+use super::rows::{Metadata, Traits};
 use super::words;
 use crate::chunked::stored_content_encoding;
 use cumulog_model::s3::{ObjectCannedACL, ServerSideEncryption, StorageClass};
@@ -14,7 +14,6 @@ pub(super) struct Draft {
     pub(super) metadata: Metadata,
     pub(super) traits: Traits,
     pub(super) tags: Vec<(String, String)>,
-    pub(super) lock: Lock,
 }
 
 /// The draft in an input. The three inputs have the same members, so this is by name.
@@ -44,11 +43,6 @@ macro_rules! draft {
                 acl: $crate::services::s3::draft::canned_acl(input.acl.take())?,
             },
             tags: $crate::services::s3::draft::tags(input.tagging.take())?,
-            lock: $crate::services::s3::lock::given(
-                input.object_lock_mode.take(),
-                input.object_lock_retain_until_date.take(),
-                input.object_lock_legal_hold_status.take(),
-            )?,
         })
     }};
 }
@@ -92,6 +86,16 @@ macro_rules! refuse_unsupported {
             ),
         ])?;
         $crate::services::s3::draft::refuse_customer_key!(input);
+        let locked = input.object_lock_mode.is_some()
+            || input.object_lock_retain_until_date.is_some()
+            || input.object_lock_legal_hold_status.is_some();
+        if locked {
+            // As AWS answers for every bucket that was not created with a lock.
+            return Err($crate::services::s3::error::S3Error::request(
+                "Bucket is missing Object Lock Configuration",
+            )
+            .into());
+        }
     }};
 }
 pub(super) use refuse_unsupported;

@@ -47,7 +47,6 @@ pub(super) fn create(
             .to_owned(),
         composite,
         overtaken: false,
-        lock: draft.lock,
     };
     UPLOADS.put(
         txn,

@@ -7,7 +7,7 @@ use super::draft::{Draft, draft, refuse_unsupported};
 use super::error::{S3Error, refuse};
 use super::names::check_key;
 use super::receive::{Expected, Received, given_checksums, receive};
-use super::rows::{ChecksumRow, Lock, ObjectRow};
+use super::rows::{ChecksumRow, ObjectRow};
 use super::versions::{named, place};
 use crate::call::Call;
 use crate::checksum::Algorithm;
@@ -39,12 +39,6 @@ pub(super) async fn put_object(
         input.checksum_algorithm.as_ref(),
         given_checksums!(input),
     )?;
-    if draft.lock != Lock::default() && !expected.is_given() {
-        return Err(S3Error::request(
-            "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
-        )
-        .into());
-    }
     let owner = input.expected_bucket_owner.as_deref();
     require_bucket(&call.view(), &input.bucket, owner)?;
     let algorithm = expected.algorithm().unwrap_or(DEFAULT_CHECKSUM);
@@ -88,7 +82,5 @@ fn whole_object(
         upload: String::new(),
         version: String::new(),
         sequence: 0,
-        lock: draft.lock,
-        restore: None,
     })
 }

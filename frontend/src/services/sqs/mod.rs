@@ -35,7 +35,7 @@ mod tests;
 mod undelivered;
 mod visibility;
 
-pub(crate) use rows::try_rows;
+pub(crate) use rows::each_table;
 
 use crate::service::Service;
 use cumulog_model::sqs as model;

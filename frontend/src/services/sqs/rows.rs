@@ -14,7 +14,7 @@
 //!
 //! Rows are frozen: append fields, with a default.
 
-use crate::fuzzing::Trial;
+use crate::tables::TableVisitor;
 use cumulog_engine::{Space, Table};
 use serde::{Deserialize, Serialize};
 
@@ -217,21 +217,21 @@ pub(crate) struct AttemptRow {
     pub(crate) messages: Vec<(Number, u64, TimeMs)>,
 }
 
-/// Tries a row on every table.
-pub(crate) fn try_rows(trial: &Trial<'_>) {
-    trial.on(QUEUES);
-    trial.on(TAGS);
-    trial.on(COUNTERS);
-    trial.on(MESSAGES);
-    trial.on(STATES);
-    trial.on(DUE);
-    trial.on(AGED);
-    trial.on(GROUP_MESSAGES);
-    trial.on(GROUPS);
-    trial.on(GROUPS_DUE);
-    trial.on(SENDS);
-    trial.on(ATTEMPTS);
-    trial.on(SENDS_END);
-    trial.on(ATTEMPTS_END);
-    trial.on(LAST_QUEUE);
+/// Shows every table.
+pub(crate) fn each_table(visitor: &impl TableVisitor) {
+    visitor.on(QUEUES);
+    visitor.on(TAGS);
+    visitor.on(COUNTERS);
+    visitor.on(MESSAGES);
+    visitor.on(STATES);
+    visitor.on(DUE);
+    visitor.on(AGED);
+    visitor.on(GROUP_MESSAGES);
+    visitor.on(GROUPS);
+    visitor.on(GROUPS_DUE);
+    visitor.on(SENDS);
+    visitor.on(ATTEMPTS);
+    visitor.on(SENDS_END);
+    visitor.on(ATTEMPTS_END);
+    visitor.on(LAST_QUEUE);
 }

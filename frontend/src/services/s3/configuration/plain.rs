@@ -109,7 +109,8 @@ fn checked_replication(
         return Err(S3Error::MalformedXml);
     }
     if !keeps_versions(txn, bucket)? {
-        let message = "Versioning must be 'Enabled' on the bucket to apply a replication configuration";
+        let message =
+            "Versioning must be 'Enabled' on the bucket to apply a replication configuration";
         return Err(S3Error::request(message));
     }
     for rule in &mut configuration.rules {
