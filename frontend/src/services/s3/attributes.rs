@@ -2,7 +2,7 @@
 
 use super::buckets::open_bucket;
 use super::checksums::{set_checksum, set_checksum_value};
-use super::draft::refuse_customer_key;
+use super::encryption::customer_key;
 use super::error::S3Error;
 use super::list::page_length;
 use super::names::check_key;
@@ -21,10 +21,10 @@ pub(super) fn get_object_attributes(
     view: &View,
     input: GetObjectAttributesInput,
 ) -> Result<GetObjectAttributesOutput, S3Error> {
-    refuse_customer_key!(input);
     check_key(&input.key)?;
     let bucket = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let row = name!(input).read(view)?.row;
+    customer_key!(input).check_opens(row.traits.encryption.as_ref())?;
     if input.object_attributes.is_empty() {
         return Err(S3Error::request(
             "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty",

@@ -1,18 +1,19 @@
 //! Buckets: create, list, look at, delete.
 
+use super::acl::{self, Acl, grant_headers};
 use super::error::{S3Error, refuse};
 use super::names::{canonical_id, is_bucket_name};
 use super::rows::{BUCKETS, BucketRow, PARTS, UPLOADS, Versioning, shown_time};
 use super::tagging::checked_of_bucket;
 use super::versions::is_empty;
-use super::{body, configuration};
+use super::{body, configuration, ownership};
 use crate::call::Call;
 use cumulog_engine::{Read, Txn, View};
 use cumulog_model::s3::{
-    Bucket, BucketCannedACL, BucketLocationConstraint, CreateBucketConfiguration,
-    CreateBucketInput, CreateBucketOutput, DeleteBucketInput, DeleteBucketOutput,
-    GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput,
-    ListBucketsInput, ListBucketsOutput, ObjectOwnership, Owner,
+    Bucket, BucketLocationConstraint, CreateBucketConfiguration, CreateBucketInput,
+    CreateBucketOutput, DeleteBucketInput, DeleteBucketOutput, GetBucketLocationInput,
+    GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput, ListBucketsInput,
+    ListBucketsOutput, ObjectOwnership, Owner,
 };
 
 /// Where S3 began: its rules for locations and for names that exist are older than those of other regions.
@@ -75,14 +76,6 @@ pub(super) fn create_bucket(
 ) -> Result<CreateBucketOutput, S3Error> {
     refuse(&[
         (
-            "x-amz-grant-full-control",
-            input.grant_full_control.is_some(),
-        ),
-        ("x-amz-grant-read", input.grant_read.is_some()),
-        ("x-amz-grant-read-acp", input.grant_read_acp.is_some()),
-        ("x-amz-grant-write", input.grant_write.is_some()),
-        ("x-amz-grant-write-acp", input.grant_write_acp.is_some()),
-        (
             "x-amz-bucket-object-lock-enabled",
             input.object_lock_enabled_for_bucket == Some(true),
         ),
@@ -93,6 +86,9 @@ pub(super) fn create_bucket(
             bucket: input.bucket,
         });
     }
+    let headers = grant_headers!(input, input.grant_write.as_deref());
+    let canned = input.acl.as_ref().map(|acl| acl.as_str());
+    let acl = acl::of_headers(canned, acl::OF_BUCKETS, headers)?;
     let configuration = input.create_bucket_configuration.unwrap_or_default();
     let (region, location) = location(endpoint_region(call), &configuration)?;
     let key = (input.bucket.clone(),);
@@ -109,18 +105,35 @@ pub(super) fn create_bucket(
             }),
         };
     }
-    let row = BucketRow {
+    let mut row = BucketRow {
         account: call.account.to_string(),
         region,
         location,
         created_ms: call.now.0,
-        acl: canned_acl(input.acl)?,
-        ownership: ownership(input.object_ownership)?,
+        acl: String::new(),
+        ownership: object_ownership(input.object_ownership)?,
         tags: checked_of_bucket(configuration.tags.unwrap_or_default())?,
         versioning: Versioning::Never,
+        grants: Vec::new(),
     };
+    if let Some(acl) = acl {
+        check_new_acl(&row, &acl)?;
+        acl.save_bucket(&mut row);
+    }
+    ownership::block_all(txn, &input.bucket);
     BUCKETS.put(txn, &key, &row);
     Ok(created(call, &input.bucket))
+}
+
+/// A new bucket blocks public access, and has no ACLs unless it is asked to have some.
+fn check_new_acl(row: &BucketRow, acl: &Acl) -> Result<(), S3Error> {
+    if !row.has_acls() && !acl.is_owners_alone(&row.account) {
+        return Err(S3Error::AclWithOwnership);
+    }
+    match acl.is_public() {
+        true => Err(S3Error::AclWithBlock),
+        false => Ok(()),
+    }
 }
 
 /// The region that the request was sent to.
@@ -187,16 +200,7 @@ fn location(
     }
 }
 
-/// Empty for `private`.
-pub(super) fn canned_acl(given: Option<BucketCannedACL>) -> Result<String, S3Error> {
-    match given {
-        None | Some(BucketCannedACL::Private) => Ok(String::new()),
-        Some(BucketCannedACL::Unknown(other)) => Err(S3Error::argument("x-amz-acl", other, "")),
-        Some(acl) => Ok(acl.as_str().to_owned()),
-    }
-}
-
-fn ownership(given: Option<ObjectOwnership>) -> Result<String, S3Error> {
+fn object_ownership(given: Option<ObjectOwnership>) -> Result<String, S3Error> {
     match given {
         None => Ok(String::new()),
         Some(ObjectOwnership::Unknown(other)) => {

@@ -7,7 +7,7 @@ use super::body;
 use super::buckets::open_bucket;
 use super::checksums::set_checksum;
 use super::conditions::{WriteCondition, unquoted};
-use super::draft::refuse_customer_key;
+use super::encryption::{customer_key, set_encryption};
 use super::error::S3Error;
 use super::multipart::{open_upload, part_number, parts, remove};
 use super::names::path_encoded;
@@ -20,7 +20,6 @@ use crate::checksum::{Algorithm, Checksum};
 use cumulog_engine::{Read, Txn};
 use cumulog_model::s3::{
     ChecksumType, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart,
-    ServerSideEncryption,
 };
 
 /// The least that every part but the last must have.
@@ -34,7 +33,6 @@ pub(super) fn complete(
     txn: &mut Txn,
     input: CompleteMultipartUploadInput,
 ) -> Result<CompleteMultipartUploadOutput, S3Error> {
-    refuse_customer_key!(input);
     let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let object = OBJECTS.get(txn, &(input.bucket.clone(), input.key.clone()))?;
     let row = match object.filter(|object| object.upload == input.upload_id) {
@@ -53,10 +51,10 @@ pub(super) fn complete(
         key: Some(input.key),
         e_tag: Some(row.quoted_etag()),
         version_id: named(&row),
-        server_side_encryption: Some(ServerSideEncryption::Aes256),
         ..Default::default()
     };
     set_checksum!(output, row.checksum);
+    set_encryption!(output, row.traits.encryption.as_ref());
     Ok(output)
 }
 
@@ -68,6 +66,7 @@ fn assemble(
     input: &CompleteMultipartUploadInput,
 ) -> Result<ObjectRow, S3Error> {
     let upload = open_upload(txn, &input.bucket, &input.key, &input.upload_id)?;
+    customer_key!(input).check_if_given(upload.traits.encryption.as_ref())?;
     let condition =
         WriteCondition::parse(input.if_match.as_deref(), input.if_none_match.as_deref())?;
     check_mode(&upload, input.checksum_type.as_ref())?;

@@ -8,11 +8,12 @@ use super::buckets::open_bucket;
 use super::checksums::set_checksum;
 use super::conditions::WriteCondition;
 use super::draft::{Draft, draft, refuse_unsupported};
+use super::encryption::{self, set_context, set_customer_key, set_encryption};
 use super::error::{S3Error, refuse};
 use super::names::check_key;
 use super::put::DEFAULT_CHECKSUM;
 use super::receive::named_algorithm;
-use super::rows::{ChecksumRow, ObjectRow, shown_time};
+use super::rows::{ChecksumRow, ObjectRow, Traits, shown_time};
 use super::source::{check_length, hash, source};
 use super::versions::{answered, named, place};
 use crate::call::Call;
@@ -20,8 +21,7 @@ use crate::checksum::Algorithm;
 use crate::failure::Failure;
 use cumulog_engine::View;
 use cumulog_model::s3::{
-    CopyObjectInput, CopyObjectOutput, CopyObjectResult, MetadataDirective, ServerSideEncryption,
-    TaggingDirective,
+    CopyObjectInput, CopyObjectOutput, CopyObjectResult, MetadataDirective, TaggingDirective,
 };
 use cumulog_shape::Timestamp;
 
@@ -53,7 +53,9 @@ pub(super) async fn copy_object(
     let itself = source.name.bucket == input.bucket
         && source.name.key == input.key
         && source.name.version.is_none();
-    if itself && !plan.changes {
+    let reencrypts = plan.draft.encryption.is_given()
+        || itself && encryption::is_configured(&call.view(), &input.bucket)?;
+    if itself && !plan.changes && !reencrypts {
         return Err(S3Error::request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the \
              object's metadata, storage class, website redirect location or encryption attributes.",
@@ -72,9 +74,13 @@ pub(super) async fn copy_object(
             }
             let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
             let source_version = named(&original);
-            let row = copied(call.clock().now(), &plan, original, digests);
-            body::share(txn, &row.body)?;
             let to = (input.bucket.as_str(), &bucket);
+            let traits = plan.draft.settled(&call, txn, to)?;
+            let row = ObjectRow {
+                traits,
+                ..copied(call.clock().now(), &plan, original, digests)
+            };
+            body::share(txn, &row.body)?;
             let row = place(&call, txn, to, &input.key, &plan.condition, row)?;
             let version_id = answered(&bucket, &row.version);
             Ok::<_, S3Error>(Some((row, version_id, source_version)))
@@ -89,13 +95,16 @@ pub(super) async fn copy_object(
         ..Default::default()
     };
     set_checksum!(result, row.checksum);
-    Ok(CopyObjectOutput {
+    let mut output = CopyObjectOutput {
         copy_object_result: Some(result),
         version_id,
         copy_source_version_id: source_version,
-        server_side_encryption: Some(ServerSideEncryption::Aes256),
         ..Default::default()
-    })
+    };
+    set_encryption!(output, row.traits.encryption.as_ref());
+    set_customer_key!(output, row.traits.encryption.as_ref());
+    set_context!(output, row.traits.encryption.as_ref());
+    Ok(output)
 }
 
 fn plan(input: &mut CopyObjectInput) -> Result<Plan, S3Error> {
@@ -126,7 +135,6 @@ fn plan(input: &mut CopyObjectInput) -> Result<Plan, S3Error> {
     let changes = replace_metadata
         || input.storage_class.is_some()
         || input.website_redirect_location.is_some()
-        || input.server_side_encryption.is_some()
         || input.checksum_algorithm.is_some();
     let algorithm = named_algorithm(input.checksum_algorithm.as_ref())?;
     Ok(Plan {
@@ -184,7 +192,7 @@ fn copied(now: Timestamp, plan: &Plan, source: ObjectRow, digests: Digests) -> O
         } else {
             source.metadata
         },
-        traits: draft.traits,
+        traits: Traits::default(),
         tags: if plan.replace_tags {
             draft.tags
         } else {

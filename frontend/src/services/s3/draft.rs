@@ -1,11 +1,16 @@
 //! What PUT, COPY and CreateMultipartUpload say of the object to come, beside its bytes.
 
+use super::acl::Acl;
+use super::encryption::Wanted;
 use super::error::{METADATA_BYTES_MAX, S3Error};
 use super::names::form_decoded;
-use super::rows::{Metadata, Traits};
+use super::ownership::check_acl;
+use super::rows::{BucketRow, Metadata, Traits};
 use super::words;
+use crate::call::Call;
 use crate::chunked::stored_content_encoding;
-use cumulog_model::s3::{ObjectCannedACL, ServerSideEncryption, StorageClass};
+use cumulog_engine::Read;
+use cumulog_model::s3::StorageClass;
 use cumulog_shape::Map;
 
 /// An object without its bytes.
@@ -14,13 +19,38 @@ pub(super) struct Draft {
     pub(super) metadata: Metadata,
     pub(super) traits: Traits,
     pub(super) tags: Vec<(String, String)>,
+    /// As the request asks; the bucket may not allow it.
+    pub(super) acl: Option<Acl>,
+    pub(super) encryption: Wanted,
+}
+
+impl Draft {
+    /// The object's traits, once its bucket has its say: whether it takes that ACL, and how it encrypts by default.
+    pub(super) fn settled(
+        &self,
+        call: &Call,
+        read: &impl Read,
+        (bucket, row): (&str, &BucketRow),
+    ) -> Result<Traits, S3Error> {
+        let mut traits = self.traits.clone();
+        if let Some(acl) = &self.acl {
+            check_acl(read, bucket, row, acl)?;
+            acl.clone().save_object(&mut traits);
+        }
+        traits.encryption = self.encryption.settled(call, read, bucket)?;
+        Ok(traits)
+    }
 }
 
 /// The draft in an input. The three inputs have the same members, so this is by name.
 macro_rules! draft {
     ($input:expr) => {{
         let input = &mut $input;
-        $crate::services::s3::draft::check_encryption(input.server_side_encryption.as_ref())?;
+        let canned = input.acl.as_ref().map(|acl| acl.as_str());
+        let headers = $crate::services::s3::acl::grant_headers!(input, None);
+        let names = $crate::services::s3::acl::OF_OBJECTS;
+        let acl = $crate::services::s3::acl::of_headers(canned, names, headers)?;
+        let encryption = $crate::services::s3::encryption::wanted!(*input)?;
         Ok::<_, $crate::services::s3::error::S3Error>($crate::services::s3::draft::Draft {
             metadata: $crate::services::s3::rows::Metadata {
                 content_type: input.content_type.take().filter(|value| !value.is_empty()),
@@ -40,9 +70,11 @@ macro_rules! draft {
                 website_redirect: $crate::services::s3::draft::website_redirect(
                     input.website_redirect_location.take(),
                 )?,
-                acl: $crate::services::s3::draft::canned_acl(input.acl.take())?,
+                ..Default::default()
             },
             tags: $crate::services::s3::draft::tags(input.tagging.take())?,
+            acl,
+            encryption,
         })
     }};
 }
@@ -53,25 +85,6 @@ macro_rules! refuse_unsupported {
     ($input:expr) => {{
         let input = &$input;
         $crate::services::s3::error::refuse(&[
-            (
-                "x-amz-grant-full-control",
-                input.grant_full_control.is_some(),
-            ),
-            ("x-amz-grant-read", input.grant_read.is_some()),
-            ("x-amz-grant-read-acp", input.grant_read_acp.is_some()),
-            ("x-amz-grant-write-acp", input.grant_write_acp.is_some()),
-            (
-                "x-amz-server-side-encryption-aws-kms-key-id",
-                input.ssekms_key_id.is_some(),
-            ),
-            (
-                "x-amz-server-side-encryption-context",
-                input.ssekms_encryption_context.is_some(),
-            ),
-            (
-                "x-amz-server-side-encryption-bucket-key-enabled",
-                input.bucket_key_enabled == Some(true),
-            ),
             (
                 "x-amz-object-lock-event-hold",
                 input.object_lock_event_hold.is_some(),
@@ -85,7 +98,6 @@ macro_rules! refuse_unsupported {
                 input.object_lock_event_hold_duration_years.is_some(),
             ),
         ])?;
-        $crate::services::s3::draft::refuse_customer_key!(input);
         let locked = input.object_lock_mode.is_some()
             || input.object_lock_retain_until_date.is_some()
             || input.object_lock_legal_hold_status.is_some();
@@ -99,40 +111,6 @@ macro_rules! refuse_unsupported {
     }};
 }
 pub(super) use refuse_unsupported;
-
-/// Refuses encryption by a key that the client keeps.
-macro_rules! refuse_customer_key {
-    ($input:expr) => {
-        $crate::services::s3::error::refuse(&[
-            (
-                "x-amz-server-side-encryption-customer-algorithm",
-                $input.sse_customer_algorithm.is_some(),
-            ),
-            (
-                "x-amz-server-side-encryption-customer-key",
-                $input.sse_customer_key.is_some(),
-            ),
-            (
-                "x-amz-server-side-encryption-customer-key-MD5",
-                $input.sse_customer_key_md5.is_some(),
-            ),
-        ])?
-    };
-}
-pub(super) use refuse_customer_key;
-
-/// Every object says `AES256`, as in AWS; keys of KMS are refused.
-pub(super) fn check_encryption(wanted: Option<&ServerSideEncryption>) -> Result<(), S3Error> {
-    match wanted {
-        None | Some(ServerSideEncryption::Aes256) => Ok(()),
-        Some(ServerSideEncryption::Unknown(other)) => Err(S3Error::argument(
-            "x-amz-server-side-encryption",
-            other.as_str(),
-            "The encryption method specified is not supported",
-        )),
-        Some(_) => Err(S3Error::header("x-amz-server-side-encryption")),
-    }
-}
 
 /// `aws-chunked` is framing and is not stored; anything else is stored as it came.
 pub(super) fn stored_encoding(given: Option<String>) -> Option<String> {
@@ -174,15 +152,6 @@ pub(super) fn storage_class(given: Option<StorageClass>) -> Result<String, S3Err
         Some(other) => Err(S3Error::InvalidStorageClass {
             requested: other.as_str().to_owned(),
         }),
-    }
-}
-
-/// Empty for `private`.
-pub(super) fn canned_acl(given: Option<ObjectCannedACL>) -> Result<String, S3Error> {
-    match given {
-        None | Some(ObjectCannedACL::Private) => Ok(String::new()),
-        Some(ObjectCannedACL::Unknown(other)) => Err(S3Error::argument("x-amz-acl", other, "")),
-        Some(acl) => Ok(acl.as_str().to_owned()),
     }
 }
 

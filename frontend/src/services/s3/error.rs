@@ -149,6 +149,21 @@ pub(super) enum S3Error {
     PreconditionFailed {
         condition: &'static str,
     },
+    /// The bucket has no ACLs.
+    AclsDisabled,
+    /// A bucket with an ACL cannot be one without ACLs.
+    AclWithOwnership,
+    /// A new bucket cannot be open to everyone.
+    AclWithBlock,
+    InvalidEncryptionAlgorithm {
+        given: String,
+    },
+    MalformedAcl,
+    UnexpectedContent,
+    /// Users are not known by their addresses.
+    UnknownEmail,
+    /// Not the key that the object is encrypted with.
+    WrongCustomerKey,
     /// Of a configuration.
     Configuration(ConfigurationError),
     /// A row that does not decode, or a body without its bytes.
@@ -195,6 +210,11 @@ pub(super) fn check_present(input: &dyn Struct, missing: &Missing) -> Result<(),
         return Ok(());
     };
     let schema = input.schema();
+    if ["PutBucketAclRequest", "PutObjectAclRequest"].contains(&schema.name)
+        && first.path.contains('.')
+    {
+        return Err(S3Error::MalformedAcl.into());
+    }
     let own = |member: &&Member| member.name == first.name && !first.path.contains('.');
     let member = schema.members.iter().find(own);
     let error = match member.map(|member| (member.location, member.wire)) {
@@ -265,6 +285,12 @@ impl From<S3Error> for Failure {
             | S3Error::NotModified { .. }
             | S3Error::PreconditionFailed { .. } => condition_failure(error),
             S3Error::Configuration(error) => error.into(),
+            S3Error::AclsDisabled
+            | S3Error::AclWithOwnership
+            | S3Error::AclWithBlock
+            | S3Error::MalformedAcl
+            | S3Error::UnexpectedContent
+            | S3Error::UnknownEmail => acl_failure(error),
             _ => request_failure(error),
         }
     }
@@ -428,6 +454,36 @@ fn upload_failure(error: S3Error) -> Failure {
     }
 }
 
+fn acl_failure(error: S3Error) -> Failure {
+    let (code, message) = match error {
+        S3Error::AclsDisabled => (
+            "AccessControlListNotSupported",
+            "The bucket does not allow ACLs",
+        ),
+        S3Error::AclWithOwnership => (
+            "InvalidBucketAclWithObjectOwnership",
+            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+        ),
+        S3Error::AclWithBlock => (
+            "InvalidBucketAclWithBlockPublicAccessError",
+            "Bucket cannot have public ACLs set with BlockPublicAccess enabled",
+        ),
+        S3Error::MalformedAcl => (
+            "MalformedACLError",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        ),
+        S3Error::UnexpectedContent => {
+            ("UnexpectedContent", "This request does not support content")
+        }
+        S3Error::UnknownEmail => (
+            "UnresolvableGrantByEmailAddress",
+            "The e-mail address you provided does not match any account on record.",
+        ),
+        other => return request_failure(other),
+    };
+    Failure::sender(code, 400, message)
+}
+
 fn condition_failure(error: S3Error) -> Failure {
     match error {
         S3Error::ConditionalRequestConflict { condition, key } => Failure::sender(
@@ -545,6 +601,18 @@ fn request_failure(error: S3Error) -> Failure {
             let message = "Your request was missing a required header";
             Failure::sender("MissingSecurityHeader", 400, message).with("MissingHeaderName", name)
         }
+        S3Error::InvalidEncryptionAlgorithm { given } => Failure::sender(
+            "InvalidEncryptionAlgorithmError",
+            400,
+            "The Encryption request you specified is not valid. Supported value: AES256.",
+        )
+        .with("ArgumentName", "x-amz-server-side-encryption")
+        .with("ArgumentValue", given),
+        S3Error::WrongCustomerKey => Failure::sender(
+            "AccessDenied",
+            403,
+            "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key.",
+        ),
         S3Error::Broken(message) => Failure::internal(message),
         other => Failure::internal(format!("{other:?} has no words")),
     }

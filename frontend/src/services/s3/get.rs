@@ -4,7 +4,7 @@ use super::body;
 use super::buckets::open_bucket;
 use super::checksums::set_checksum;
 use super::conditions::{ReadConditions, State};
-use super::draft::refuse_customer_key;
+use super::encryption::{customer_key, set_customer_key, set_encryption};
 use super::error::S3Error;
 use super::names::check_key;
 use super::range;
@@ -15,7 +15,6 @@ use crate::call::Call;
 use cumulog_engine::View;
 use cumulog_model::s3::{
     ChecksumMode, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
-    ServerSideEncryption,
 };
 use cumulog_shape::{Timestamp, TimestampFormat};
 use std::ops::Range;
@@ -54,10 +53,10 @@ impl Found {
 macro_rules! find {
     ($call:expr, $view:expr, $input:expr) => {{
         let (call, view, input): (&Call, &View, _) = ($call, $view, &$input);
-        refuse_customer_key!(input);
         check_key(&input.key)?;
         let bucket = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
         let row = name!(input).read(view)?.row;
+        customer_key!(input).check_opens(row.traits.encryption.as_ref())?;
         let conditions = ReadConditions {
             if_match: input.if_match.as_deref(),
             if_none_match: input.if_none_match.as_deref(),
@@ -157,10 +156,11 @@ macro_rules! shown {
             e_tag: Some(found.row.quoted_etag()),
             parts_count: found.parts,
             version_id: found.version.clone(),
-            server_side_encryption: Some(ServerSideEncryption::Aes256),
             ..Default::default()
         };
         set_checksum!(output, found.checksum);
+        set_encryption!(output, found.row.traits.encryption.as_ref());
+        set_customer_key!(output, found.row.traits.encryption.as_ref());
         let ObjectRow {
             metadata,
             traits,

@@ -17,12 +17,14 @@ mod copy;
 pub(crate) mod cors;
 mod delete;
 mod draft;
+mod encryption;
 mod error;
 mod get;
 mod list;
 mod list_versions;
 mod multipart;
 mod names;
+mod ownership;
 mod part_copy;
 mod put;
 mod range;
@@ -97,7 +99,13 @@ pub(crate) fn service() -> Service {
         .read::<model::GetObjectTagging, _>(tagging::get_object_tagging)
         .write::<model::PutObjectTagging, _>(tagging::put_object_tagging)
         .write::<model::DeleteObjectTagging, _>(tagging::delete_object_tagging);
-    let families = [configuration::register, cors::register, website::register];
+    let families = [
+        configuration::register,
+        cors::register,
+        website::register,
+        encryption::register,
+        ownership::register,
+    ];
     families
         .into_iter()
         .fold(service, |service, register| register(service))

@@ -3,9 +3,10 @@
 //! Parts are bodies of their own, each verified as it comes. [`complete`](super::complete) makes them one object.
 
 use super::body;
-use super::buckets::require_bucket;
+use super::buckets::{open_bucket, require_bucket};
 use super::checksums::set_checksum_value;
-use super::draft::{draft, refuse_customer_key, refuse_unsupported};
+use super::draft::{draft, refuse_unsupported};
+use super::encryption::{customer_key, set_context, set_customer_key, set_encryption};
 use super::error::{S3Error, refuse};
 use super::names::check_key;
 use super::put::DEFAULT_CHECKSUM;
@@ -17,8 +18,7 @@ use crate::failure::Failure;
 use cumulog_engine::{Read, Txn};
 use cumulog_model::s3::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumType,
-    CreateMultipartUploadInput, CreateMultipartUploadOutput, ServerSideEncryption, UploadPartInput,
-    UploadPartOutput,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, UploadPartInput, UploadPartOutput,
 };
 
 /// Begins an upload: what the object will be, beside its bytes.
@@ -32,14 +32,15 @@ pub(super) fn create(
     let draft = draft!(input)?;
     let algorithm = named_algorithm(input.checksum_algorithm.as_ref())?;
     let composite = is_composite(algorithm, input.checksum_type.as_ref())?;
-    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let traits = draft.settled(call, txn, (&input.bucket, &bucket))?;
     // Ids ascend with time, so that listings come in the order of initiation.
     let id = format!("{:012x}{}", call.now.0, call.random().hex(26));
     let row = UploadRow {
         initiated_ms: call.now.0,
         account: call.account.to_string(),
         metadata: draft.metadata,
-        traits: draft.traits,
+        traits,
         tags: draft.tags,
         algorithm: algorithm
             .map(Algorithm::name)
@@ -53,15 +54,18 @@ pub(super) fn create(
         &(input.bucket.clone(), input.key.clone(), id.clone()),
         &row,
     );
-    Ok(CreateMultipartUploadOutput {
+    let mut output = CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(id),
         checksum_type: row.checksum_type(),
         checksum_algorithm: algorithm.map(|algorithm| algorithm.name().into()),
-        server_side_encryption: Some(ServerSideEncryption::Aes256),
         ..Default::default()
-    })
+    };
+    set_encryption!(output, row.traits.encryption.as_ref());
+    set_customer_key!(output, row.traits.encryption.as_ref());
+    set_context!(output, row.traits.encryption.as_ref());
+    Ok(output)
 }
 
 /// Whether the parts' checksums are to be combined into a composite one. Only CRCs join into one of the whole, and
@@ -147,7 +151,6 @@ pub(super) async fn upload_part(
     call: Call,
     input: UploadPartInput,
 ) -> Result<UploadPartOutput, Failure> {
-    refuse_customer_key!(input);
     check_key(&input.key)?;
     let number = part_number(input.part_number)?;
     let owner = input.expected_bucket_owner.as_deref();
@@ -162,6 +165,8 @@ pub(super) async fn upload_part(
     require_bucket(&view, &input.bucket, owner)?;
     let upload = open_upload(&view, &input.bucket, &input.key, &input.upload_id)?;
     drop(view);
+    let encryption = upload.traits.encryption.as_ref();
+    customer_key!(input).check_continues(encryption)?;
     let sent = expected.algorithm();
     check_algorithm(&upload, sent)?;
     let stored = upload.asked().unwrap_or(DEFAULT_CHECKSUM);
@@ -177,12 +182,13 @@ pub(super) async fn upload_part(
     let checksum = received.checksum(shown).map(ChecksumRow::whole);
     let mut output = UploadPartOutput {
         e_tag: Some(quoted(&row.etag)),
-        server_side_encryption: Some(ServerSideEncryption::Aes256),
         ..Default::default()
     };
     if let Some(checksum) = checksum {
         set_checksum_value!(output, checksum);
     }
+    set_encryption!(output, encryption);
+    set_customer_key!(output, encryption);
     Ok(output)
 }
 

@@ -3,7 +3,7 @@
 use super::body;
 use super::buckets::require_bucket;
 use super::checksums::set_checksum_value;
-use super::draft::refuse_customer_key;
+use super::encryption::{customer_key, set_customer_key, set_encryption};
 use super::error::S3Error;
 use super::multipart::{open_upload, part_number, put_part};
 use super::names::check_key;
@@ -14,16 +14,13 @@ use super::source::{Source, check_length, hash, source};
 use super::versions::named;
 use crate::call::Call;
 use crate::failure::Failure;
-use cumulog_model::s3::{
-    CopyPartResult, ServerSideEncryption, UploadPartCopyInput, UploadPartCopyOutput,
-};
+use cumulog_model::s3::{CopyPartResult, UploadPartCopyInput, UploadPartCopyOutput};
 
 /// Stores a part whose bytes another object has. They are read only for their digests.
 pub(super) async fn upload_part_copy(
     call: Call,
     input: UploadPartCopyInput,
 ) -> Result<UploadPartCopyOutput, Failure> {
-    refuse_customer_key!(input);
     check_key(&input.key)?;
     let number = part_number(input.part_number)?;
     let source = source!(input);
@@ -41,12 +38,14 @@ pub(super) async fn upload_part_copy(
     if let Some(checksum) = row.checksum.filter(|_| upload.asked().is_some()) {
         set_checksum_value!(result, checksum);
     }
-    Ok(UploadPartCopyOutput {
+    let mut output = UploadPartCopyOutput {
         copy_part_result: Some(result),
         copy_source_version_id,
-        server_side_encryption: Some(ServerSideEncryption::Aes256),
         ..Default::default()
-    })
+    };
+    set_encryption!(output, upload.traits.encryption.as_ref());
+    set_customer_key!(output, upload.traits.encryption.as_ref());
+    Ok(output)
 }
 
 /// Reads the source and stores the part. `None`: the source was written meanwhile, so what was computed is of bytes that
@@ -60,6 +59,7 @@ async fn copy_once(
     let view = call.view();
     require_bucket(&view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let upload = open_upload(&view, &input.bucket, &input.key, &input.upload_id)?;
+    customer_key!(input).check_continues(upload.traits.encryption.as_ref())?;
     let original = source.open(&view, call.now)?;
     let pieces = match input.copy_source_range.as_deref() {
         Some(header) => body::slice(

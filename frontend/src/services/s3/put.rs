@@ -1,19 +1,20 @@
 //! PutObject.
 
-use super::buckets::{open_bucket, require_bucket};
+use super::buckets::open_bucket;
 use super::checksums::set_checksum;
 use super::conditions::WriteCondition;
 use super::draft::{Draft, draft, refuse_unsupported};
+use super::encryption::{set_context, set_customer_key, set_encryption};
 use super::error::{S3Error, refuse};
 use super::names::check_key;
 use super::receive::{Expected, Received, given_checksums, receive};
-use super::rows::{ChecksumRow, ObjectRow};
+use super::rows::{ChecksumRow, ObjectRow, Traits};
 use super::versions::{named, place};
 use crate::call::Call;
 use crate::checksum::Algorithm;
 use crate::failure::Failure;
 use cumulog_engine::Txn;
-use cumulog_model::s3::{PutObjectInput, PutObjectOutput, ServerSideEncryption};
+use cumulog_model::s3::{PutObjectInput, PutObjectOutput};
 
 /// The checksum of objects whose writer asked for none.
 pub(super) const DEFAULT_CHECKSUM: Algorithm = Algorithm::Crc64Nvme;
@@ -40,24 +41,33 @@ pub(super) async fn put_object(
         given_checksums!(input),
     )?;
     let owner = input.expected_bucket_owner.as_deref();
-    require_bucket(&call.view(), &input.bucket, owner)?;
+    let view = call.view();
+    let bucket = open_bucket(&view, &input.bucket, owner)?;
+    draft.settled(&call, &view, (&input.bucket, &bucket))?;
+    drop(view);
     let algorithm = expected.algorithm().unwrap_or(DEFAULT_CHECKSUM);
     let received = receive(&call, input.body, expected, Some(algorithm)).await?;
     let committed = call.commit(|txn| {
         let bucket = open_bucket(txn, &input.bucket, owner)?;
-        let row = whole_object(&call, txn, draft, &received, algorithm)?;
         let to = (input.bucket.as_str(), &bucket);
+        let traits = draft.settled(&call, txn, to)?;
+        let row = ObjectRow {
+            traits,
+            ..whole_object(&call, txn, draft, &received, algorithm)?
+        };
         place(&call, txn, to, &input.key, &condition, row)
     });
     let row = committed.await?;
     let mut output = PutObjectOutput {
         e_tag: Some(row.quoted_etag()),
-        server_side_encryption: Some(ServerSideEncryption::Aes256),
         // Not of the version `null`, unlike in other answers.
         version_id: named(&row),
         ..Default::default()
     };
     set_checksum!(output, row.checksum);
+    set_encryption!(output, row.traits.encryption.as_ref());
+    set_customer_key!(output, row.traits.encryption.as_ref());
+    set_context!(output, row.traits.encryption.as_ref());
     Ok(output)
 }
 
@@ -75,7 +85,7 @@ fn whole_object(
         etag: received.md5.hex(),
         body: received.body.keep(txn)?,
         metadata: draft.metadata,
-        traits: draft.traits,
+        traits: Traits::default(),
         tags: draft.tags,
         checksum: received.checksum(algorithm).map(ChecksumRow::whole),
         parts: Vec::new(),

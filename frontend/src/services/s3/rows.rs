@@ -51,6 +51,9 @@ pub(super) struct BucketRow {
     pub(super) tags: Vec<(String, String)>,
     #[serde(default)]
     pub(super) versioning: Versioning,
+    /// What its ACL grants, if that is not canned.
+    #[serde(default)]
+    pub(super) grants: Vec<GrantRow>,
 }
 
 /// Whether a bucket keeps versions. By name in rows.
@@ -85,6 +88,36 @@ pub(super) struct Traits {
     pub(super) website_redirect: Option<String>,
     /// The canned ACL; empty for `private`.
     pub(super) acl: String,
+    /// What an ACL grants that is not canned.
+    #[serde(default)]
+    pub(super) grants: Vec<GrantRow>,
+    /// `None`: by keys of S3.
+    #[serde(default)]
+    pub(super) encryption: Option<EncryptionRow>,
+}
+
+/// A grant of an ACL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct GrantRow {
+    /// `CanonicalUser` or `Group`.
+    pub(super) kind: String,
+    /// A canonical id or a URI.
+    pub(super) grantee: String,
+    pub(super) permission: String,
+}
+
+/// The encryption that an object is said to have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EncryptionRow {
+    /// `aws:kms` or `aws:kms:dsse`; empty with a client's key.
+    pub(super) algorithm: String,
+    /// The ARN of a key of KMS.
+    pub(super) key: String,
+    /// Base64, as it came.
+    pub(super) context: String,
+    pub(super) bucket_key: bool,
+    /// The MD5 of the client's key, in base64.
+    pub(super) customer_md5: String,
 }
 
 /// An object.
@@ -326,6 +359,18 @@ mod tests {
             metadata: metadata.clone(),
             traits: Traits {
                 storage_class: "GLACIER".into(),
+                grants: vec![GrantRow {
+                    kind: "g".into(),
+                    grantee: "u".into(),
+                    permission: "p".into(),
+                }],
+                encryption: Some(EncryptionRow {
+                    algorithm: "a".into(),
+                    key: "k".into(),
+                    context: "c".into(),
+                    bucket_key: true,
+                    customer_md5: "m".into(),
+                }),
                 ..Default::default()
             },
             tags: vec![("t".into(), "v".into())],
@@ -357,6 +402,7 @@ mod tests {
             ownership: "o".into(),
             tags: Vec::new(),
             versioning: Versioning::Enabled,
+            grants: Vec::new(),
         };
         let upload = UploadRow {
             initiated_ms: 4,
@@ -378,11 +424,11 @@ mod tests {
         let key = |text: &str| text.to_owned();
         assert_eq!(
             stored(BUCKETS, (key("b"),), bucket),
-            "620001:98a131a172a16c03a161a16f90a7456e61626c6564"
+            "620001:99a131a172a16c03a161a16f90a7456e61626c656490"
         );
         assert_eq!(
             stored(OBJECTS, (key("b"), key("k")), object),
-            "6200016b0001:9c0102a1659097a3612f62c0c0c0c0c09192a16da13193a7474c4143494552c0a09192a174a17693a54352433332a163c391930102c0a175a17608"
+            "6200016b0001:9c0102a1659097a3612f62c0c0c0c0c09192a16da13195a7474c4143494552c0a09193a167a175a17095a161a16ba163c3a16d9192a174a17693a54352433332a163c391930102c0a175a17608"
         );
         assert_eq!(
             stored(VERSIONS, (key("b"), key("k"), 7), version),
@@ -390,7 +436,7 @@ mod tests {
         );
         assert_eq!(
             stored(UPLOADS, (key("b"), key("k"), key("u")), upload),
-            "6200016b0001750001:9804a13197a3612f62c0c0c0c0c09192a16da13193a0c0a090a54352433332c2c3"
+            "6200016b0001750001:9804a13197a3612f62c0c0c0c0c09192a16da13195a0c0a090c090a54352433332c2c3"
         );
         assert_eq!(
             stored(PARTS, (key("u"), 7), part),

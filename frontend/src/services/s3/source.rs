@@ -3,6 +3,7 @@
 use super::body::{Piece, Reader};
 use super::buckets::require_bucket;
 use super::conditions::{ReadConditions, State};
+use super::encryption::CustomerKey;
 use super::error::S3Error;
 use super::get::check_readable;
 use super::names::CopySource;
@@ -19,6 +20,8 @@ const COPY_BYTES_MAX: u64 = 5 << 30;
 pub(super) struct Source<'a> {
     pub(super) name: CopySource,
     pub(super) expected_owner: Option<&'a str>,
+    /// The key that the source is encrypted with.
+    pub(super) customer: CustomerKey<'a>,
     pub(super) conditions: ReadConditions<'a>,
 }
 
@@ -26,23 +29,15 @@ pub(super) struct Source<'a> {
 macro_rules! source {
     ($input:expr) => {{
         let input = &$input;
-        $crate::services::s3::error::refuse(&[
-            (
-                "x-amz-copy-source-server-side-encryption-customer-algorithm",
-                input.copy_source_sse_customer_algorithm.is_some(),
-            ),
-            (
-                "x-amz-copy-source-server-side-encryption-customer-key",
-                input.copy_source_sse_customer_key.is_some(),
-            ),
-            (
-                "x-amz-copy-source-server-side-encryption-customer-key-MD5",
-                input.copy_source_sse_customer_key_md5.is_some(),
-            ),
-        ])?;
+        let customer = $crate::services::s3::encryption::CustomerKey {
+            algorithm: input.copy_source_sse_customer_algorithm.as_deref(),
+            key: input.copy_source_sse_customer_key.as_deref(),
+            md5: input.copy_source_sse_customer_key_md5.as_deref(),
+        };
         $crate::services::s3::source::Source {
             name: $crate::services::s3::names::CopySource::parse(&input.copy_source)?,
             expected_owner: input.expected_source_bucket_owner.as_deref(),
+            customer,
             conditions: $crate::services::s3::conditions::ReadConditions {
                 if_match: input.copy_source_if_match.as_deref(),
                 if_none_match: input.copy_source_if_none_match.as_deref(),
@@ -78,6 +73,7 @@ impl Source<'_> {
         };
         self.conditions.check_source(state, now)?;
         check_readable(&row)?;
+        self.customer.check_opens(row.traits.encryption.as_ref())?;
         Ok(row)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::buckets::{open_bucket, owner, require_bucket};
 use super::checksums::set_checksum_value;
-use super::draft::refuse_customer_key;
+use super::encryption::customer_key;
 use super::error::S3Error;
 use super::list::{Page, Query, Rows, common_prefixes, encoding, page_length};
 use super::multipart::{open_upload, parts};
@@ -22,9 +22,9 @@ pub(super) fn list_parts(
     view: &View,
     input: ListPartsInput,
 ) -> Result<ListPartsOutput, S3Error> {
-    refuse_customer_key!(input);
     require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let upload = open_upload(view, &input.bucket, &input.key, &input.upload_id)?;
+    customer_key!(input).check_if_given(upload.traits.encryption.as_ref())?;
     let max = page_length(input.max_parts, "max-parts")?;
     let marker = input.part_number_marker.unwrap_or_default();
     let after = u32::try_from(marker).unwrap_or_default();
