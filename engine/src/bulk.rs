@@ -1,11 +1,8 @@
-//! Applying many changes at once: sorted by key first, so that the tree is walked from one end to the other.
-//!
-//! One by one, keys in random order cost a cache miss at every comparison on the way down. Sorting costs less, as it
-//! compares mostly eight bytes that it keeps beside the pointer, and drops what is overwritten later anyway.
+//! Applying many changes at once, as replay does.
 
-use crate::root::{Entry, Root};
+use crate::root::Root;
+use crate::tree::Batch;
 use std::collections::BTreeMap;
-use std::mem;
 
 /// How many changes are collected before they are applied.
 const CHANGES_MAX: usize = 1 << 20;
@@ -14,42 +11,24 @@ const CHANGES_MAX: usize = 1 << 20;
 const BYTES_MAX: usize = 64 << 20;
 
 /// A state that many changes are applied to.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Bulk {
     root: Root,
     /// By key space, in the order in which they were made.
-    changes: BTreeMap<u32, Vec<Change>>,
+    batches: BTreeMap<u32, Batch>,
     count: usize,
     bytes: usize,
 }
 
-/// The last one for a key counts.
-#[derive(Clone, Debug)]
-struct Change {
-    /// For a deletion, an entry that has only the key.
-    entry: Entry,
-    is_put: bool,
-}
-
 impl Bulk {
     pub(crate) fn put(&mut self, space: u32, key: &[u8], value: &[u8]) {
-        self.push(
-            space,
-            Change {
-                entry: Entry::new(key, value),
-                is_put: true,
-            },
-        );
+        self.batches.entry(space).or_default().put(key, value);
+        self.pushed(key.len() + value.len());
     }
 
     pub(crate) fn delete(&mut self, space: u32, key: &[u8]) {
-        self.push(
-            space,
-            Change {
-                entry: Entry::new(key, b""),
-                is_put: false,
-            },
-        );
+        self.batches.entry(space).or_default().delete(key);
+        self.pushed(key.len());
     }
 
     pub(crate) fn delete_prefix(&mut self, space: u32, prefix: &[u8]) {
@@ -68,10 +47,9 @@ impl Bulk {
         self.root
     }
 
-    fn push(&mut self, space: u32, change: Change) {
+    fn pushed(&mut self, bytes: usize) {
         self.count += 1;
-        self.bytes += change.entry.bytes();
-        self.changes.entry(space).or_default().push(change);
+        self.bytes += bytes;
         if self.count >= CHANGES_MAX || self.bytes >= BYTES_MAX {
             self.apply();
         }
@@ -79,69 +57,12 @@ impl Bulk {
 
     fn apply(&mut self) {
         (self.count, self.bytes) = (0, 0);
-        for (space, changes) in mem::take(&mut self.changes) {
-            for change in last_of_each_key(changes) {
-                if change.is_put {
-                    self.root.put(space, change.entry);
-                } else {
-                    self.root.delete(space, change.entry.key());
-                }
+        for (space, batch) in &mut self.batches {
+            if !batch.is_empty() {
+                batch.apply_to(self.root.entries_mut(*space));
             }
         }
     }
-}
-
-/// In key order.
-fn last_of_each_key(changes: Vec<Change>) -> impl Iterator<Item = Change> {
-    let common = common_bytes(&changes);
-    let mut order: Vec<(u64, usize)> = changes
-        .iter()
-        .enumerate()
-        .map(|(index, change)| (digest(change.entry.key(), common), index))
-        .collect();
-    let key = |index: usize| changes[index].entry.key();
-    order.sort_unstable_by(|a, b| {
-        a.0.cmp(&b.0)
-            .then_with(|| key(a.1).cmp(key(b.1)))
-            .then(a.1.cmp(&b.1))
-    });
-    let last: Vec<usize> = order
-        .iter()
-        .enumerate()
-        .filter(|(at, (_, index))| {
-            order
-                .get(at + 1)
-                .is_none_or(|next| key(next.1) != key(*index))
-        })
-        .map(|(_, (_, index))| *index)
-        .collect();
-    let mut changes: Vec<Option<Change>> = changes.into_iter().map(Some).collect();
-    last.into_iter()
-        .filter_map(move |index| changes[index].take())
-}
-
-/// How many bytes all keys start with in common. Keys of one key space often share account, region and table.
-fn common_bytes(changes: &[Change]) -> usize {
-    let Some(first) = changes.first() else {
-        return 0;
-    };
-    let first = first.entry.key();
-    let shared = |key: &[u8], bytes: usize| {
-        let pairs = first[..bytes].iter().zip(key);
-        pairs.take_while(|(a, b)| a == b).count()
-    };
-    changes.iter().fold(first.len(), |bytes, change| {
-        shared(change.entry.key(), bytes)
-    })
-}
-
-/// The next eight bytes after those in common; zeros where the key ends. Orders as the keys do, but for ties.
-fn digest(key: &[u8], common: usize) -> u64 {
-    let mut digest = [0; 8];
-    for (to, from) in digest.iter_mut().zip(&key[common..]) {
-        *to = *from;
-    }
-    u64::from_be_bytes(digest)
 }
 
 #[cfg(test)]

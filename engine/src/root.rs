@@ -1,18 +1,16 @@
 //! State: immutable roots, each a map from key space to ordered entries.
 //!
-//! A clone of a root is a few pointers; a change copies only the path from the root to the changed entry. So a reader's
-//! view, a compaction's input and a fork are each one clone. One entry is one pointer: the node of the ordered set stays
-//! small and is copied fast. Only this module knows which crate does the work.
+//! A root is a list of key spaces, each with a persistent tree ([`crate::tree`]), and the last transaction that it shows. A
+//! clone of a root is one pointer; a change copies the list, and in the tree the path from its root to the changed entry. So
+//! a reader's view, a compaction's input and a fork are each one clone.
 
 use crate::blob::garbage::Pin;
+use crate::spaces::Spaces;
 use crate::store::Lsn;
-use std::borrow::Borrow;
-use std::cell::RefCell;
-use std::cmp::Ordering;
+use crate::tree::{self, Old, Tree};
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
-use triomphe::ThinArc;
 
 /// A key space: a stable numeric id, and a name for people.
 ///
@@ -40,116 +38,8 @@ pub trait Read {
     fn range(&self, space: Space, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Range<'_>;
 }
 
-/// One entry: key and value behind one pointer. Orders by its key alone.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry(ThinArc<u32, u8>);
-
-/// Larger entries are built in a buffer that is given back, so that one large value does not stay reserved for good.
-const SCRATCH_BYTES_MAX: usize = 64 << 10;
-
-impl Entry {
-    pub(crate) fn new(key: &[u8], value: &[u8]) -> Entry {
-        thread_local!(static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
-        let key_bytes = u32::try_from(key.len()).expect("a transaction is bounded far below 4 GiB");
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.clear();
-            scratch.extend_from_slice(key);
-            scratch.extend_from_slice(value);
-            let entry = Entry(ThinArc::from_header_and_slice(key_bytes, scratch));
-            if scratch.capacity() > SCRATCH_BYTES_MAX {
-                *scratch = Vec::new();
-            }
-            entry
-        })
-    }
-
-    pub(crate) fn pair(&self) -> (&[u8], &[u8]) {
-        self.0.slice.split_at(self.0.header.header as usize)
-    }
-
-    pub(crate) fn key(&self) -> &[u8] {
-        self.pair().0
-    }
-
-    /// The bytes of key and value.
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.slice.len()
-    }
-}
-
-impl Borrow<[u8]> for Entry {
-    fn borrow(&self) -> &[u8] {
-        self.key()
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> Ordering {
-        self.key().cmp(other.key())
-    }
-}
-
-/// The entries of one key space: an ordered persistent set.
-#[derive(Clone, Default)]
-pub(crate) struct Entries(imbl::OrdSet<Entry>);
-
-impl Entries {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.0.get(key).map(|entry| entry.pair().1)
-    }
-
-    /// Returns the entry that had the key.
-    pub(crate) fn put(&mut self, entry: Entry) -> Option<Entry> {
-        self.0.insert(entry)
-    }
-
-    pub(crate) fn delete(&mut self, key: &[u8]) -> Option<Entry> {
-        self.0.remove(key)
-    }
-
-    fn delete_prefix(&mut self, prefix: &[u8]) -> Vec<Entry> {
-        let doomed: Vec<Entry> = self.prefixed(prefix).cloned().collect();
-        if doomed.len() == self.0.len() {
-            self.0.clear();
-        } else {
-            for entry in &doomed {
-                self.0.remove(entry);
-            }
-        }
-        doomed
-    }
-
-    fn prefixed(&self, prefix: &[u8]) -> impl Iterator<Item = &Entry> {
-        let end = prefix_end(prefix);
-        let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.0.range::<_, [u8]>((Bound::Included(prefix), to))
-    }
-
-    fn range<'a>(&'a self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Range<'a> {
-        if crossed(from, to) {
-            return Range(None);
-        }
-        Range(Some(self.0.range::<_, [u8]>((from, to))))
-    }
-}
+/// The entries of one key space.
+pub(crate) type Entries = Tree;
 
 /// The first key after all that start with `prefix`; `None` if there is no such key.
 pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
@@ -159,33 +49,20 @@ pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(end)
 }
 
-fn crossed(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
-    match (from, to) {
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-        (Bound::Included(from), Bound::Included(to)) => from > to,
-        (
-            Bound::Included(from) | Bound::Excluded(from),
-            Bound::Included(to) | Bound::Excluded(to),
-        ) => from >= to,
-    }
-}
-
 /// Entries in key order; from [`Read::range`].
-pub struct Range<'a>(Option<RangedIter<'a>>);
-
-type RangedIter<'a> = imbl::ordset::RangedIter<'a, Entry, imbl::shared_ptr::DefaultSharedPtr>;
+pub struct Range<'a>(Option<tree::Range<'a, { tree::PAGE_BYTES }>>);
 
 impl<'a> Iterator for Range<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.as_mut()?.next().map(Entry::pair)
+        self.0.as_mut()?.next()
     }
 }
 
 impl DoubleEndedIterator for Range<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.0.as_mut()?.next_back().map(Entry::pair)
+        self.0.as_mut()?.next_back()
     }
 }
 
@@ -193,39 +70,63 @@ impl DoubleEndedIterator for Range<'_> {
 #[derive(Clone, Default)]
 pub(crate) struct Root {
     pub(crate) lsn: Lsn,
-    spaces: imbl::OrdMap<u32, Entries>,
+    spaces: Spaces<Entries>,
 }
 
 impl Root {
     /// The ids of all key spaces that ever held something.
     pub(crate) fn spaces(&self) -> impl Iterator<Item = u32> {
-        self.spaces.keys().copied()
+        self.spaces.iter().map(|(space, _)| space)
     }
 
     pub(crate) fn entries(&self, space: u32) -> Option<&Entries> {
-        self.spaces.get(&space)
+        self.spaces.get(space)
     }
 
-    /// Writes an entry; returns what it replaced.
-    pub(crate) fn put(&mut self, space: u32, entry: Entry) -> Option<Entry> {
-        self.spaces.entry(space).or_default().put(entry)
+    /// For many changes at once.
+    pub(crate) fn entries_mut(&mut self, space: u32) -> &mut Entries {
+        self.spaces.get_or_default(space)
     }
 
-    /// Deletes an entry and returns it. Copies nothing when the key isn't there.
-    pub(crate) fn delete(&mut self, space: u32, key: &[u8]) -> Option<Entry> {
-        self.entries(space)?.get(key)?;
-        self.spaces.get_mut(&space)?.delete(key)
-    }
-
-    /// Deletes what starts with `prefix` and returns it. Copies nothing when there is none.
-    pub(crate) fn delete_prefix(&mut self, space: u32, prefix: &[u8]) -> Vec<Entry> {
-        match self.entries(space) {
-            Some(entries) if entries.prefixed(prefix).next().is_some() => {}
-            _ => return Vec::new(),
-        }
+    /// What all entries take, what other roots share included.
+    pub(crate) fn memory_bytes(&self) -> u64 {
         self.spaces
-            .get_mut(&space)
-            .map_or_else(Vec::new, |entries| entries.delete_prefix(prefix))
+            .iter()
+            .map(|(_, entries)| entries.memory_bytes())
+            .sum()
+    }
+
+    /// Writes an entry; returns the value that it replaced, see [`Tree::put`].
+    pub(crate) fn put(
+        &mut self,
+        space: u32,
+        key: &[u8],
+        value: &[u8],
+        old: &mut Vec<u8>,
+    ) -> Option<Old> {
+        self.entries_mut(space).put(key, value, old)
+    }
+
+    /// Deletes an entry; returns its value, as [`Root::put`] does. Copies nothing when the key isn't there.
+    pub(crate) fn delete(&mut self, space: u32, key: &[u8], old: &mut Vec<u8>) -> Option<Old> {
+        self.entries(space)?.get(key)?;
+        self.spaces.get_mut(space)?.delete(key, old)
+    }
+
+    /// Deletes what starts with `prefix`. Returns the key space as it was; copies nothing when there is none.
+    pub(crate) fn delete_prefix(&mut self, space: u32, prefix: &[u8]) -> Option<Entries> {
+        let end = prefix_end(prefix);
+        let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let entries = self.entries(space)?;
+        entries.range(Bound::Included(prefix), to).next()?;
+        self.spaces
+            .get_mut(space)?
+            .delete_range(prefix, end.as_deref())
+    }
+
+    /// Takes back the changes to a key space.
+    pub(crate) fn restore(&mut self, space: u32, entries: Entries) {
+        *self.entries_mut(space) = entries;
     }
 }
 
@@ -244,7 +145,7 @@ impl Read for Root {
 
     fn range(&self, space: Space, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Range<'_> {
         self.entries(space.id)
-            .map_or(Range(None), |entries| entries.range(from, to))
+            .map_or(Range(None), |entries| Range(Some(entries.range(from, to))))
     }
 }
 
@@ -265,6 +166,11 @@ impl View {
     /// How many entries a key space has.
     pub fn count(&self, space: Space) -> usize {
         self.root.entries(space.id).map_or(0, Entries::len)
+    }
+
+    /// About how much memory the state takes. What it shares with other views counts in each.
+    pub fn memory_bytes(&self) -> u64 {
+        self.root.memory_bytes()
     }
 }
 
@@ -295,7 +201,7 @@ mod tests {
     fn root(keys: &[&str]) -> Root {
         let mut root = Root::default();
         for key in keys {
-            root.put(SPACE.id, Entry::new(key.as_bytes(), b"v"));
+            root.put(SPACE.id, key.as_bytes(), b"v", &mut Vec::new());
         }
         root
     }
@@ -328,7 +234,7 @@ mod tests {
     fn a_put_replaces_key_and_value_and_older_clones_keep_theirs() {
         let mut new = root(&["a"]);
         let old = new.clone();
-        new.put(SPACE.id, Entry::new(b"a", b"w"));
+        new.put(SPACE.id, b"a", b"w", &mut Vec::new());
         assert_eq!(
             (new.get(SPACE, b"a"), old.get(SPACE, b"a")),
             (Some(&b"w"[..]), Some(&b"v"[..]))
@@ -340,13 +246,14 @@ mod tests {
     fn delete_prefix_takes_exactly_what_starts_with_it() {
         let check = |prefix: &[u8], left| {
             let mut root = root(&["a", "ab", "ac", "b"]);
-            let before = root.entries(SPACE.id).map_or(0, Entries::len) as u64;
-            let deleted = root.delete_prefix(SPACE.id, prefix).len() as u64;
+            let before = keys(&root, Bound::Unbounded, Bound::Unbounded);
+            let old = root.delete_prefix(SPACE.id, prefix);
             assert_eq!(keys(&root, Bound::Unbounded, Bound::Unbounded), left);
-            assert_eq!(
-                before - deleted,
-                root.entries(SPACE.id).map_or(0, Entries::len) as u64
-            );
+            assert_eq!(old.is_some(), before != left);
+            if let Some(old) = old {
+                root.restore(SPACE.id, old);
+            }
+            assert_eq!(keys(&root, Bound::Unbounded, Bound::Unbounded), before);
         };
         check(b"a", "b");
         check(b"ab", "a ac b");

@@ -2,7 +2,8 @@
 
 use crate::blob::EPHEMERAL_SPACES;
 use crate::blob::reference::Changes;
-use crate::root::{Entry, Range, Read, Root, Space};
+use crate::root::{Entries, Range, Read, Root, Space};
+use crate::tree::Old;
 use crate::wire::{Effect, encode_effect};
 use std::fmt;
 use std::mem;
@@ -56,7 +57,7 @@ impl Logged {
 pub struct Txn {
     /// The head itself, not a copy: as long as nobody else holds its nodes, they are changed in place.
     root: Root,
-    undo: Vec<Undo>,
+    undo: Undo,
     logged: Logged,
     effects: Effects,
     pub(crate) blobs: Changes,
@@ -64,20 +65,48 @@ pub struct Txn {
     callbacks: Vec<Callback>,
 }
 
+/// The way back from a transaction's changes.
+#[derive(Default)]
+struct Undo {
+    steps: Vec<Step>,
+    /// The keys of the steps, each followed by the value that was there, if it was copied.
+    bytes: Vec<u8>,
+}
+
 /// The way back from one change.
-enum Undo {
-    Put {
+enum Step {
+    Entry {
         space: u32,
-        new: Entry,
-        old: Option<Entry>,
+        key_bytes: usize,
+        old: Option<Old>,
     },
-    Delete {
+    Space {
         space: u32,
-        old: Vec<Entry>,
+        old: Entries,
     },
-    Clear {
+    Root {
         old: Root,
     },
+}
+
+impl Undo {
+    /// Takes back what [`Step::Entry`] stands for; its bytes are the last ones.
+    fn take_back(&mut self, root: &mut Root, space: u32, key_bytes: usize, old: Option<Old>) {
+        let value_bytes = match &old {
+            Some(Old::Copied(bytes)) => *bytes,
+            Some(Old::Shared(_)) | None => 0,
+        };
+        let start = self.bytes.len() - value_bytes - key_bytes;
+        let (key, copied) = self.bytes[start..].split_at(key_bytes);
+        // What it replaces is nothing to come back to.
+        let mut dropped = Vec::new();
+        match &old {
+            None => root.delete(space, key, &mut dropped),
+            Some(Old::Copied(_)) => root.put(space, key, copied, &mut dropped),
+            Some(Old::Shared(large)) => root.put(space, key, large.value(), &mut dropped),
+        };
+        self.bytes.truncate(start);
+    }
 }
 
 /// What a transaction does, as the log will hold it.
@@ -116,7 +145,7 @@ impl Txn {
         };
         Txn {
             root,
-            undo: Vec::new(),
+            undo: Undo::default(),
             logged,
             effects,
             blobs: Changes::default(),
@@ -127,9 +156,10 @@ impl Txn {
 
     /// Writes `value` at `key`, replacing what was there.
     pub fn put(&mut self, space: Space, key: &[u8], value: &[u8]) {
-        let new = Entry::new(key, value);
-        let old = self.root.put(space.id, new.clone());
-        let growth = new.bytes() as i64 - old.as_ref().map_or(0, Entry::bytes) as i64;
+        self.undo.bytes.extend_from_slice(key);
+        let old = self.root.put(space.id, key, value, &mut self.undo.bytes);
+        let old_bytes = old.as_ref().map_or(0, |old| key.len() + old.bytes());
+        let growth = (key.len() + value.len()) as i64 - old_bytes as i64;
         self.log(
             space.id,
             growth,
@@ -139,54 +169,58 @@ impl Txn {
                 value,
             },
         );
-        self.undo.push(Undo::Put {
+        self.undo.steps.push(Step::Entry {
             space: space.id,
-            new,
+            key_bytes: key.len(),
             old,
         });
     }
 
     /// Deletes the entry at `key`; says whether there was one. One that isn't there costs nothing in the log.
     pub fn delete(&mut self, space: Space, key: &[u8]) -> bool {
-        let Some(old) = self.root.delete(space.id, key) else {
+        self.undo.bytes.extend_from_slice(key);
+        let Some(old) = self.root.delete(space.id, key, &mut self.undo.bytes) else {
+            let before = self.undo.bytes.len() - key.len();
+            self.undo.bytes.truncate(before);
             return false;
         };
         self.log(
             space.id,
-            -(old.bytes() as i64),
+            -((key.len() + old.bytes()) as i64),
             Effect::Delete {
                 space: space.id,
                 key,
             },
         );
-        self.undo.push(Undo::Delete {
+        self.undo.steps.push(Step::Entry {
             space: space.id,
-            old: vec![old],
+            key_bytes: key.len(),
+            old: Some(old),
         });
         true
     }
 
     /// Deletes every entry whose key starts with `prefix`; says how many there were. One effect in the log.
     pub fn delete_prefix(&mut self, space: Space, prefix: &[u8]) -> u64 {
-        let old = self.root.delete_prefix(space.id, prefix);
-        if old.is_empty() {
+        let Some(old) = self.root.delete_prefix(space.id, prefix) else {
             return 0;
-        }
-        let count = old.len() as u64;
-        let bytes: usize = old.iter().map(Entry::bytes).sum();
+        };
+        let measure = |entries: &Entries| (entries.len() as u64, entries.bytes() as i64);
+        let left = self.root.entries(space.id).map_or((0, 0), measure);
+        let (count, bytes) = measure(&old);
         self.log(
             space.id,
-            -(bytes as i64),
+            left.1 - bytes,
             Effect::DeletePrefix {
                 space: space.id,
                 prefix,
             },
         );
-        self.undo.push(Undo::Delete {
+        self.undo.steps.push(Step::Space {
             space: space.id,
             old,
         });
-        count
+        count - left.0
     }
 
     /// Says what this transaction is, for those who read the log. The last one counts.
@@ -207,7 +241,7 @@ impl Txn {
         let old = mem::take(&mut self.root);
         self.root.lsn = lsn;
         self.blobs.kill_all(&old);
-        self.undo.push(Undo::Clear { old });
+        self.undo.steps.push(Step::Root { old });
     }
 
     fn log(&mut self, space: u32, growth: i64, effect: Effect<'_>) {
@@ -228,7 +262,7 @@ impl Txn {
 
     /// Did it change anything?
     pub(crate) fn changed(&self) -> bool {
-        !self.undo.is_empty()
+        !self.undo.steps.is_empty()
     }
 
     pub(crate) fn label_bytes(&self) -> usize {
@@ -259,22 +293,15 @@ impl Txn {
     /// The head as it was.
     pub(crate) fn roll_back(&mut self) -> Root {
         self.blobs.undo();
-        while let Some(undo) = self.undo.pop() {
-            match undo {
-                Undo::Put {
+        while let Some(step) = self.undo.steps.pop() {
+            match step {
+                Step::Entry {
                     space,
-                    old: Some(old),
-                    ..
-                } => drop(self.root.put(space, old)),
-                Undo::Put {
-                    space,
-                    new,
-                    old: None,
-                } => drop(self.root.delete(space, new.key())),
-                Undo::Delete { space, old } => old
-                    .into_iter()
-                    .for_each(|old| drop(self.root.put(space, old))),
-                Undo::Clear { old } => self.root = old,
+                    key_bytes,
+                    old,
+                } => self.undo.take_back(&mut self.root, space, key_bytes, old),
+                Step::Space { space, old } => self.root.restore(space, old),
+                Step::Root { old } => self.root = old,
             }
         }
         mem::take(&mut self.root)

@@ -6,6 +6,11 @@ mod seeds;
 
 pub use recovery::recovery;
 
+/// The tree, for benchmarks.
+pub mod tree {
+    pub use crate::tree::{Builder, Tree};
+}
+
 use crate::Key;
 use crate::log::record::{HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, Seed};
 use crate::log::segment::{self, Block};
