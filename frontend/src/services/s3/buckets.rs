@@ -3,7 +3,7 @@
 use super::acl::{self, Acl, grant_headers};
 use super::error::{S3Error, refuse};
 use super::names::{canonical_id, is_bucket_name};
-use super::rows::{BUCKETS, BucketRow, PARTS, UPLOADS, Versioning, shown_time};
+use super::rows::{BUCKETS, BucketRow, LockRow, PARTS, UPLOADS, Versioning, shown_time};
 use super::tagging::checked_of_bucket;
 use super::versions::is_empty;
 use super::{body, configuration, ownership};
@@ -74,13 +74,7 @@ pub(super) fn create_bucket(
     txn: &mut Txn,
     input: CreateBucketInput,
 ) -> Result<CreateBucketOutput, S3Error> {
-    refuse(&[
-        (
-            "x-amz-bucket-object-lock-enabled",
-            input.object_lock_enabled_for_bucket == Some(true),
-        ),
-        ("x-amz-bucket-namespace", input.bucket_namespace.is_some()),
-    ])?;
+    refuse(&[("x-amz-bucket-namespace", input.bucket_namespace.is_some())])?;
     if !is_bucket_name(&input.bucket) {
         return Err(S3Error::InvalidBucketName {
             bucket: input.bucket,
@@ -105,6 +99,7 @@ pub(super) fn create_bucket(
             }),
         };
     }
+    let locked = input.object_lock_enabled_for_bucket == Some(true);
     let mut row = BucketRow {
         account: call.account.to_string(),
         region,
@@ -113,7 +108,12 @@ pub(super) fn create_bucket(
         acl: String::new(),
         ownership: object_ownership(input.object_ownership)?,
         tags: checked_of_bucket(configuration.tags.unwrap_or_default())?,
-        versioning: Versioning::Never,
+        versioning: if locked {
+            Versioning::Enabled
+        } else {
+            Versioning::Never
+        },
+        lock: locked.then(LockRow::default),
         grants: Vec::new(),
     };
     if let Some(acl) = acl {

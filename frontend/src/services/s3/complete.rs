@@ -236,6 +236,8 @@ fn assembled(
         upload: String::new(),
         version: String::new(),
         sequence: 0,
+        lock: upload.lock.clone(),
+        restore: None,
         body: chosen.into_iter().flat_map(|(_, part)| part.body).collect(),
     })
 }

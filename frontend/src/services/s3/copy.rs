@@ -203,5 +203,7 @@ fn copied(now: Timestamp, plan: &Plan, source: ObjectRow, digests: Digests) -> O
         upload: String::new(),
         version: String::new(),
         sequence: 0,
+        lock: draft.lock,
+        restore: None,
     }
 }

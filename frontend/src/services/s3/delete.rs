@@ -34,8 +34,13 @@ pub(super) fn delete_object(
         ("x-amz-mfa", input.mfa.is_some()),
     ])?;
     let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    check_bypass(&bucket, input.bypass_governance_retention)?;
-    let deletion = delete(call, txn, &bucket, name!(input), input.if_match.as_deref())?;
+    let bypass = bypass(&bucket, input.bypass_governance_retention)?;
+    let target = Target {
+        name: name!(input),
+        if_match: input.if_match.as_deref(),
+        bypass,
+    };
+    let deletion = target.delete(call, txn, &bucket)?;
     Ok(DeleteObjectOutput {
         delete_marker: deletion.marker.then_some(true),
         version_id: deletion.version,
@@ -43,20 +48,25 @@ pub(super) fn delete_object(
     })
 }
 
-fn delete(
-    call: &Call,
-    txn: &mut Txn,
-    bucket: &BucketRow,
-    name: Name<'_>,
-    if_match: Option<&str>,
-) -> Result<Deletion, S3Error> {
-    check_key(name.key)?;
-    if let Some(tag) = if_match {
-        check_match(txn, name, tag)?;
-    }
-    match name.version {
-        Some(version) => delete_version(txn, bucket, name, version),
-        None => versions::delete(call, txn, (name.bucket, bucket), name.key),
+/// What is to be deleted, and how.
+struct Target<'a> {
+    name: Name<'a>,
+    if_match: Option<&'a str>,
+    /// Despite retention in mode GOVERNANCE.
+    bypass: bool,
+}
+
+impl Target<'_> {
+    fn delete(&self, call: &Call, txn: &mut Txn, bucket: &BucketRow) -> Result<Deletion, S3Error> {
+        let name = self.name;
+        check_key(name.key)?;
+        if let Some(tag) = self.if_match {
+            check_match(txn, name, tag)?;
+        }
+        match name.version {
+            Some(id) => delete_version(call, txn, bucket, name, (id, self.bypass)),
+            None => versions::delete(call, txn, (name.bucket, bucket), name.key),
+        }
     }
 }
 
@@ -78,17 +88,18 @@ fn check_match(txn: &Txn, name: Name<'_>, tag: &str) -> Result<(), S3Error> {
     }
 }
 
-/// A header that only buckets with object lock take, whatever its value.
-fn check_bypass(_: &BucketRow, bypass: Option<bool>) -> Result<(), S3Error> {
-    match bypass {
-        None => Ok(()),
-        Some(_) => Err(S3Error::InvalidArgument {
+/// Whether retention in mode GOVERNANCE is to give way. Only buckets with object lock take the header, whatever its
+/// value.
+fn bypass(bucket: &BucketRow, given: Option<bool>) -> Result<bool, S3Error> {
+    if given.is_some() && bucket.lock.is_none() {
+        return Err(S3Error::InvalidArgument {
             message: "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets."
                 .to_owned(),
             name: "x-amz-bypass-governance-retention",
             value: None,
-        }),
+        });
     }
+    Ok(given == Some(true))
 }
 
 /// Deletes many objects at once, each with a result of its own.
@@ -103,11 +114,11 @@ pub(super) fn delete_objects(
     }
     refuse(&[("x-amz-mfa", input.mfa.is_some())])?;
     let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    check_bypass(&bucket, input.bypass_governance_retention)?;
+    let bypass = bypass(&bucket, input.bypass_governance_retention)?;
     let quiet = input.delete.quiet == Some(true);
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for object in input.delete.objects {
-        match delete_identified(call, txn, (&input.bucket, &bucket), &object) {
+        match delete_identified(call, txn, (&input.bucket, &bucket), &object, bypass) {
             Ok(_) if quiet => {}
             Ok(deletion) => deleted.push(DeletedObject {
                 key: Some(object.key),
@@ -139,6 +150,7 @@ fn delete_identified(
     txn: &mut Txn,
     (name, bucket): (&str, &BucketRow),
     object: &ObjectIdentifier,
+    bypass: bool,
 ) -> Result<Deletion, S3Error> {
     // Of directory buckets only, in AWS too.
     refuse(&[
@@ -153,12 +165,16 @@ fn delete_identified(
             version: id.to_owned(),
         });
     }
-    let name = Name {
-        bucket: name,
-        key: &object.key,
-        version,
+    let target = Target {
+        name: Name {
+            bucket: name,
+            key: &object.key,
+            version,
+        },
+        if_match: object.e_tag.as_deref(),
+        bypass,
     };
-    delete(call, txn, bucket, name, object.e_tag.as_deref())
+    target.delete(call, txn, bucket)
 }
 
 /// This request must say what its body is, as it destroys so much; the core has verified it.

@@ -5,7 +5,7 @@ use super::encryption::Wanted;
 use super::error::{METADATA_BYTES_MAX, S3Error};
 use super::names::form_decoded;
 use super::ownership::check_acl;
-use super::rows::{BucketRow, Metadata, Traits};
+use super::rows::{BucketRow, Lock, Metadata, Traits};
 use super::words;
 use crate::call::Call;
 use crate::chunked::stored_content_encoding;
@@ -19,6 +19,7 @@ pub(super) struct Draft {
     pub(super) metadata: Metadata,
     pub(super) traits: Traits,
     pub(super) tags: Vec<(String, String)>,
+    pub(super) lock: Lock,
     /// As the request asks; the bucket may not allow it.
     pub(super) acl: Option<Acl>,
     pub(super) encryption: Wanted,
@@ -73,6 +74,11 @@ macro_rules! draft {
                 ..Default::default()
             },
             tags: $crate::services::s3::draft::tags(input.tagging.take())?,
+            lock: $crate::services::s3::lock::given(
+                input.object_lock_mode.take(),
+                input.object_lock_retain_until_date.take(),
+                input.object_lock_legal_hold_status.take(),
+            )?,
             acl,
             encryption,
         })
@@ -98,16 +104,6 @@ macro_rules! refuse_unsupported {
                 input.object_lock_event_hold_duration_years.is_some(),
             ),
         ])?;
-        let locked = input.object_lock_mode.is_some()
-            || input.object_lock_retain_until_date.is_some()
-            || input.object_lock_legal_hold_status.is_some();
-        if locked {
-            // As AWS answers for every bucket that was not created with a lock.
-            return Err($crate::services::s3::error::S3Error::request(
-                "Bucket is missing Object Lock Configuration",
-            )
-            .into());
-        }
     }};
 }
 pub(super) use refuse_unsupported;

@@ -136,6 +136,17 @@ pub(super) enum S3Error {
         version: String,
     },
     NoVersioningStatus,
+    /// What the state of a bucket does not allow.
+    BucketState(&'static str),
+    /// Object lock keeps this version.
+    Locked,
+    /// A bucket without object lock.
+    NoLockConfiguration {
+        bucket: String,
+    },
+    /// A version without what was asked for of its lock.
+    NoLockOfObject,
+    RetentionPeriod(&'static str),
     /// A condition of a read that means "you have it already".
     NotModified {
         etag: String,
@@ -263,6 +274,11 @@ impl From<S3Error> for Failure {
             | S3Error::NoSuchBucket { .. }
             | S3Error::NoSuchTagSet { .. }
             | S3Error::NoVersioningStatus => bucket_failure(error),
+            S3Error::BucketState(_)
+            | S3Error::Locked
+            | S3Error::NoLockConfiguration { .. }
+            | S3Error::NoLockOfObject
+            | S3Error::RetentionPeriod(_) => lock_failure(error),
             S3Error::DeletedKey { .. }
             | S3Error::DeleteMarker { .. }
             | S3Error::NoSuchVersion { .. } => version_failure(error),
@@ -542,6 +558,32 @@ fn version_failure(error: S3Error) -> Failure {
         )
         .with("Key", key)
         .with("VersionId", version),
+        other => request_failure(other),
+    }
+}
+
+fn lock_failure(error: S3Error) -> Failure {
+    match error {
+        S3Error::BucketState(message) => Failure::sender("InvalidBucketState", 409, message),
+        S3Error::Locked => Failure::sender(
+            "AccessDenied",
+            403,
+            "Access Denied because object protected by object lock.",
+        ),
+        S3Error::NoLockConfiguration { bucket } => Failure::sender(
+            "ObjectLockConfigurationNotFoundError",
+            404,
+            "Object Lock configuration does not exist for this bucket",
+        )
+        .with("BucketName", bucket),
+        S3Error::NoLockOfObject => Failure::sender(
+            "NoSuchObjectLockConfiguration",
+            404,
+            "The specified object does not have a ObjectLock configuration",
+        ),
+        S3Error::RetentionPeriod(message) => {
+            Failure::sender("InvalidRetentionPeriod", 400, message)
+        }
         other => request_failure(other),
     }
 }

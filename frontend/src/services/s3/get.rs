@@ -165,8 +165,14 @@ macro_rules! shown {
             metadata,
             traits,
             tags,
+            lock,
             ..
         } = found.row;
+        output.object_lock_legal_hold_status = lock.hold_status();
+        if let Some(retention) = lock.retention {
+            output.object_lock_mode = Some(retention.mode.as_str().into());
+            output.object_lock_retain_until_date = Some(Timestamp(retention.until_ms));
+        }
         output.content_type = Some(
             input
                 .response_content_type

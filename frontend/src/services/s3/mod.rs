@@ -22,6 +22,7 @@ mod error;
 mod get;
 mod list;
 mod list_versions;
+mod lock;
 mod multipart;
 mod names;
 mod ownership;
@@ -87,6 +88,12 @@ pub(crate) fn service() -> Service {
         .read::<model::ListMultipartUploads, _>(uploads::list_uploads)
         .read::<model::GetBucketVersioning, _>(versioning::get_bucket_versioning)
         .write::<model::PutBucketVersioning, _>(versioning::put_bucket_versioning)
+        .read::<model::GetObjectLockConfiguration, _>(lock::get_object_lock_configuration)
+        .write::<model::PutObjectLockConfiguration, _>(lock::put_object_lock_configuration)
+        .read::<model::GetObjectRetention, _>(lock::get_object_retention)
+        .write::<model::PutObjectRetention, _>(lock::put_object_retention)
+        .read::<model::GetObjectLegalHold, _>(lock::get_object_legal_hold)
+        .write::<model::PutObjectLegalHold, _>(lock::put_object_legal_hold)
         .read::<model::ListObjectVersions, _>(list_versions::list_object_versions)
         .read::<model::GetBucketAcl, _>(acl::get_bucket_acl)
         .write::<model::PutBucketAcl, _>(acl::put_bucket_acl)

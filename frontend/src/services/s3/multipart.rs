@@ -48,6 +48,7 @@ pub(super) fn create(
             .to_owned(),
         composite,
         overtaken: false,
+        lock: draft.lock,
     };
     UPLOADS.put(
         txn,

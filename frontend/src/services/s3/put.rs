@@ -8,7 +8,7 @@ use super::encryption::{set_context, set_customer_key, set_encryption};
 use super::error::{S3Error, refuse};
 use super::names::check_key;
 use super::receive::{Expected, Received, given_checksums, receive};
-use super::rows::{ChecksumRow, ObjectRow, Traits};
+use super::rows::{ChecksumRow, Lock, ObjectRow, Traits};
 use super::versions::{named, place};
 use crate::call::Call;
 use crate::checksum::Algorithm;
@@ -40,6 +40,12 @@ pub(super) async fn put_object(
         input.checksum_algorithm.as_ref(),
         given_checksums!(input),
     )?;
+    if draft.lock != Lock::default() && !expected.is_given() {
+        return Err(S3Error::request(
+            "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
+        )
+        .into());
+    }
     let owner = input.expected_bucket_owner.as_deref();
     let view = call.view();
     let bucket = open_bucket(&view, &input.bucket, owner)?;
@@ -92,5 +98,7 @@ fn whole_object(
         upload: String::new(),
         version: String::new(),
         sequence: 0,
+        lock: draft.lock,
+        restore: None,
     })
 }

@@ -91,6 +91,11 @@ impl Expected {
     pub(super) fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
     }
+
+    /// Whether the client said anything that the body is held against.
+    pub(super) fn is_given(&self) -> bool {
+        self.md5.is_some() || self.algorithm.is_some()
+    }
 }
 
 /// How long the body will be. S3 wants to know beforehand.

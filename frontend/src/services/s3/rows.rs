@@ -51,9 +51,37 @@ pub(super) struct BucketRow {
     pub(super) tags: Vec<(String, String)>,
     #[serde(default)]
     pub(super) versioning: Versioning,
+    /// Object lock, if the bucket has it.
+    #[serde(default)]
+    pub(super) lock: Option<LockRow>,
     /// What its ACL grants, if that is not canned.
     #[serde(default)]
     pub(super) grants: Vec<GrantRow>,
+}
+
+/// The default retention of a bucket with object lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LockRow {
+    /// Empty: there is none.
+    pub(super) mode: String,
+    /// One of the two is 0.
+    pub(super) days: u32,
+    pub(super) years: u32,
+}
+
+/// What keeps a version from being deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lock {
+    pub(super) retention: Option<Retention>,
+    /// A legal hold, if ever there was one.
+    pub(super) hold: Option<bool>,
+}
+
+/// Until when a version is retained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Retention {
+    pub(super) mode: String,
+    pub(super) until_ms: i64,
 }
 
 /// Whether a bucket keeps versions. By name in rows.
@@ -142,6 +170,18 @@ pub(super) struct ObjectRow {
     /// Its place among the versions of its key, ascending; 0 if its bucket kept none when it came.
     #[serde(default)]
     pub(super) sequence: u64,
+    #[serde(default)]
+    pub(super) lock: Lock,
+    /// The restored copy of an archived object.
+    #[serde(default)]
+    pub(super) restore: Option<RestoreRow>,
+}
+
+/// A restored copy of an archived object: from when and until when it is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RestoreRow {
+    pub(super) ready_ms: i64,
+    pub(super) expires_ms: i64,
 }
 
 /// A version that is not the current one, or a delete marker.
@@ -213,6 +253,8 @@ pub(super) struct UploadRow {
     pub(super) composite: bool,
     /// The object of this key was deleted since: a conditional completion must be refused.
     pub(super) overtaken: bool,
+    #[serde(default)]
+    pub(super) lock: Lock,
 }
 
 /// An uploaded part.
@@ -387,6 +429,17 @@ mod tests {
             upload: "u".into(),
             version: "v".into(),
             sequence: 8,
+            lock: Lock {
+                retention: Some(Retention {
+                    mode: "m".into(),
+                    until_ms: 9,
+                }),
+                hold: Some(true),
+            },
+            restore: Some(RestoreRow {
+                ready_ms: 1,
+                expires_ms: 2,
+            }),
         };
         let version = VersionRow {
             version: "v".into(),
@@ -402,6 +455,11 @@ mod tests {
             ownership: "o".into(),
             tags: Vec::new(),
             versioning: Versioning::Enabled,
+            lock: Some(LockRow {
+                mode: "m".into(),
+                days: 1,
+                years: 0,
+            }),
             grants: Vec::new(),
         };
         let upload = UploadRow {
@@ -413,6 +471,7 @@ mod tests {
             algorithm: "CRC32".into(),
             composite: false,
             overtaken: true,
+            lock: Lock::default(),
         };
         let part = PartRow {
             modified_ms: 5,
@@ -424,11 +483,11 @@ mod tests {
         let key = |text: &str| text.to_owned();
         assert_eq!(
             stored(BUCKETS, (key("b"),), bucket),
-            "620001:99a131a172a16c03a161a16f90a7456e61626c656490"
+            "620001:9aa131a172a16c03a161a16f90a7456e61626c656493a16d010090"
         );
         assert_eq!(
             stored(OBJECTS, (key("b"), key("k")), object),
-            "6200016b0001:9c0102a1659097a3612f62c0c0c0c0c09192a16da13195a7474c4143494552c0a09193a167a175a17095a161a16ba163c3a16d9192a174a17693a54352433332a163c391930102c0a175a17608"
+            "6200016b0001:9e0102a1659097a3612f62c0c0c0c0c09192a16da13195a7474c4143494552c0a09193a167a175a17095a161a16ba163c3a16d9192a174a17693a54352433332a163c391930102c0a175a176089292a16d09c3920102"
         );
         assert_eq!(
             stored(VERSIONS, (key("b"), key("k"), 7), version),
@@ -436,7 +495,7 @@ mod tests {
         );
         assert_eq!(
             stored(UPLOADS, (key("b"), key("k"), key("u")), upload),
-            "6200016b0001750001:9804a13197a3612f62c0c0c0c0c09192a16da13195a0c0a090c090a54352433332c2c3"
+            "6200016b0001750001:9904a13197a3612f62c0c0c0c0c09192a16da13195a0c0a090c090a54352433332c2c392c0c0"
         );
         assert_eq!(
             stored(PARTS, (key("u"), 7), part),

@@ -46,6 +46,11 @@ pub(super) fn put_bucket_versioning(
         Some(BucketVersioningStatus::Suspended) => Versioning::Suspended,
         Some(BucketVersioningStatus::Unknown(_)) => return Err(S3Error::MalformedXml),
     };
+    if bucket.lock.is_some() && bucket.versioning != Versioning::Enabled {
+        return Err(S3Error::BucketState(
+            "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
+        ));
+    }
     BUCKETS.put(txn, &(input.bucket,), &bucket);
     Ok(PutBucketVersioningOutput::default())
 }

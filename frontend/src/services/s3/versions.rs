@@ -10,6 +10,7 @@
 use super::body;
 use super::conditions::WriteCondition;
 use super::error::S3Error;
+use super::lock;
 use super::rows::{
     BucketRow, NULLS, OBJECTS, ObjectRow, UPLOADS, VERSIONS, VersionRow, Versioning,
 };
@@ -18,6 +19,7 @@ use crate::checksum::Algorithm;
 use crate::ids::Random;
 use base64_simd::URL_SAFE_NO_PAD;
 use cumulog_engine::{Read, RowError, Txn};
+use cumulog_shape::Timestamp;
 
 /// The id of a version that was written while its bucket kept none.
 pub(super) const NULL: &str = "null";
@@ -305,6 +307,7 @@ pub(super) fn place(
     let place = (name.to_owned(), key.to_owned());
     let old = OBJECTS.get(txn, &place)?;
     condition.check(key, old.as_ref().map(|old| old.etag.as_str()))?;
+    lock::settle(bucket, &mut row)?;
     make_room(
         call,
         txn,
@@ -334,8 +337,8 @@ fn make_room(
     *sequence = next_sequence(txn, place, old.as_ref())?;
     if bucket.versioning == Versioning::Enabled {
         *version = new_id(call.random(), *sequence);
-    } else {
-        remove_older(txn, place, VersionId::Null)?;
+    } else if let Some((older, row)) = older(txn, place, VersionId::Null)? {
+        remove_older(txn, place, older, &row)?;
     }
     match old {
         // It is the version `null` that this one replaces.
@@ -377,16 +380,14 @@ fn put_older(txn: &mut Txn, place: &(String, String), sequence: u64, row: &Versi
 fn remove_older(
     txn: &mut Txn,
     place: &(String, String),
-    version: VersionId<'_>,
-) -> Result<Option<VersionRow>, S3Error> {
-    let Some((sequence, row)) = older(txn, place, version)? else {
-        return Ok(None);
-    };
-    take_older(txn, place, sequence, &row);
-    if let Some(object) = &row.object {
-        body::release(txn, &object.body)?;
+    sequence: u64,
+    row: &VersionRow,
+) -> Result<(), S3Error> {
+    take_older(txn, place, sequence, row);
+    match &row.object {
+        Some(object) => body::release(txn, &object.body),
+        None => Ok(()),
     }
-    Ok(Some(row))
 }
 
 fn take_older(txn: &mut Txn, place: &(String, String), sequence: u64, row: &VersionRow) {
@@ -459,35 +460,46 @@ pub(super) fn delete(
     })
 }
 
-/// Deletes one version for good; the next older one may become the current one. That there is no such version is as
-/// good.
+/// Deletes one version for good, unless a lock holds it; the next older one may become the current one. That there is no
+/// such version is as good.
 pub(super) fn delete_version(
+    call: &Call,
     txn: &mut Txn,
     bucket: &BucketRow,
     name: Name<'_>,
-    id: &str,
+    (id, bypass): (&str, bool),
 ) -> Result<Deletion, S3Error> {
     let version = VersionId::parse(id, "versionId")?;
     let place = name.place();
-    let mut marker = false;
-    match OBJECTS
+    let now = call.clock().now();
+    let current = OBJECTS
         .get(txn, &place)?
-        .filter(|row| row.version == version.id())
-    {
-        Some(row) => {
-            body::release(txn, &row.body)?;
-            OBJECTS.delete(txn, &place);
-            overtake_uploads(txn, &place)?;
+        .filter(|row| row.version == version.id());
+    let mut marker = false;
+    if let Some(row) = current {
+        check_lock(&row, now, bypass)?;
+        body::release(txn, &row.body)?;
+        OBJECTS.delete(txn, &place);
+        overtake_uploads(txn, &place)?;
+    } else if let Some((sequence, row)) = older(txn, &place, version)? {
+        if let Some(object) = &row.object {
+            check_lock(object, now, bypass)?;
         }
-        None => {
-            marker = remove_older(txn, &place, version)?.is_some_and(|row| row.object.is_none())
-        }
+        marker = row.object.is_none();
+        remove_older(txn, &place, sequence, &row)?;
     }
     promote(txn, &place)?;
     Ok(Deletion {
         version: answered(bucket, version.id()),
         marker,
     })
+}
+
+fn check_lock(row: &ObjectRow, now: Timestamp, bypass: bool) -> Result<(), S3Error> {
+    match row.lock.holds(now, bypass) {
+        true => Err(S3Error::Locked),
+        false => Ok(()),
+    }
 }
 
 /// A conditional completion of these uploads would act on a state that its client has not seen.
