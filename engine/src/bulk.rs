@@ -21,6 +21,14 @@ pub(crate) struct Bulk {
 }
 
 impl Bulk {
+    /// Starts from this state.
+    pub(crate) fn onto(root: Root) -> Bulk {
+        Bulk {
+            root,
+            ..Bulk::default()
+        }
+    }
+
     pub(crate) fn put(&mut self, space: u32, key: &[u8], value: &[u8]) {
         self.batches.entry(space).or_default().put(key, value);
         self.pushed(key.len() + value.len());
@@ -38,7 +46,10 @@ impl Bulk {
 
     /// Empties every key space.
     pub(crate) fn clear(&mut self) {
+        let lsn = self.root.lsn;
         *self = Bulk::default();
+        // What is put from now on is still newer than the state that all began with.
+        self.root.lsn = lsn;
     }
 
     /// The state with all changes.

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// Bytes that were proven durable no longer verify. Nothing was modified.
-    #[error("{} is corrupt at byte {offset} (record {}): {reason}", path.display(), lsn.0)]
+    #[error("{} is corrupt at byte {offset}{}: {reason}", path.display(), record(*lsn))]
     Corrupt {
         /// The damaged file.
         path: PathBuf,
         /// Where the damage starts.
         offset: u64,
-        /// The first record that is lost.
+        /// The first record that is lost, or the one that a snapshot was taken at; 0 where none can be named.
         lsn: Lsn,
         /// What doesn't fit.
         reason: String,
@@ -128,6 +128,13 @@ impl Error {
                 },
             }
         }
+    }
+}
+
+fn record(lsn: Lsn) -> String {
+    match lsn {
+        Lsn(0) => String::new(),
+        Lsn(lsn) => format!(" (record {lsn})"),
     }
 }
 

@@ -40,16 +40,19 @@
 
 mod blob;
 mod bulk;
+mod compaction;
 pub mod disk;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod key;
 mod log;
+mod manifest;
 mod owner;
 mod pending;
 mod root;
 mod sequencer;
+mod snapshot;
 mod spaces;
 mod store;
 mod sync;
@@ -60,6 +63,8 @@ mod verify;
 mod wire;
 
 pub use blob::{Blob, BlobId, BlobInfo, BlobReader, BlobWriter, PIECE_BYTES};
+pub use compaction::request::{Compacted, Compacting, Pace};
+pub use compaction::runner::Compactions;
 pub use error::{Error, RowError};
 pub use key::Key;
 pub use log::driver::{Driver, Next};

@@ -33,7 +33,7 @@ impl Slot {
         }
     }
 
-    fn poll(&self, waker: &Waker) -> Poll<Result<(), Failure>> {
+    pub(crate) fn poll(&self, waker: &Waker) -> Poll<Result<(), Failure>> {
         let mut word = self.0.lock();
         match &mut *word {
             Word::Said(outcome) => return Poll::Ready(outcome.clone()),
@@ -176,7 +176,7 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);

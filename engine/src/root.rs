@@ -41,6 +41,14 @@ pub trait Read {
 /// The entries of one key space.
 pub(crate) type Entries = Tree;
 
+/// A key space of a state.
+#[derive(Clone, Default)]
+pub(crate) struct Contents {
+    pub(crate) entries: Entries,
+    /// The last transaction that may have changed it: a snapshot taken since then still holds it.
+    pub(crate) changed: Lsn,
+}
+
 /// The first key after all that start with `prefix`; `None` if there is no such key.
 pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
@@ -70,7 +78,10 @@ impl DoubleEndedIterator for Range<'_> {
 #[derive(Clone, Default)]
 pub(crate) struct Root {
     pub(crate) lsn: Lsn,
-    spaces: Spaces<Entries>,
+    spaces: Spaces<Contents>,
+    /// What the log holds of key spaces that were logged once and are ephemeral now. Nobody sees it, but it must not be
+    /// lost: the next opening may log them again.
+    parked: Spaces<Contents>,
 }
 
 impl Root {
@@ -80,19 +91,49 @@ impl Root {
     }
 
     pub(crate) fn entries(&self, space: u32) -> Option<&Entries> {
-        self.spaces.get(space)
+        self.spaces.get(space).map(|contents| &contents.entries)
     }
 
     /// For many changes at once.
     pub(crate) fn entries_mut(&mut self, space: u32) -> &mut Entries {
-        self.spaces.get_or_default(space)
+        // They are those of the transaction that comes, or of later ones than a recovery began with.
+        let changed = self.lsn.next();
+        let contents = self.spaces.get_or_default(space);
+        contents.changed = changed;
+        &mut contents.entries
+    }
+
+    /// What must survive, in the order of the ids; `ephemeral` (sorted) need not.
+    pub(crate) fn durable(&self, ephemeral: &[u32]) -> impl Iterator<Item = (u32, &Contents)> {
+        let is_logged = |space: &u32| ephemeral.binary_search(space).is_err();
+        let logged = self
+            .spaces
+            .iter()
+            .filter(move |(space, _)| is_logged(space));
+        let mut all: Vec<_> = logged.chain(self.parked.iter()).collect();
+        all.sort_unstable_by_key(|(space, _)| *space);
+        all.into_iter()
+            .filter(|(_, contents)| !contents.entries.is_empty())
+    }
+
+    /// Puts a whole key space in place.
+    pub(crate) fn install(&mut self, space: u32, contents: Contents) {
+        *self.spaces.get_or_default(space) = contents;
+    }
+
+    /// Hides the key spaces in `ephemeral`.
+    pub(crate) fn park(&mut self, ephemeral: &[u32]) {
+        for space in ephemeral {
+            if let Some(contents) = self.spaces.remove(*space) {
+                *self.parked.get_or_default(*space) = contents;
+            }
+        }
     }
 
     /// What all entries take, what other roots share included.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        self.spaces
-            .iter()
-            .map(|(_, entries)| entries.memory_bytes())
+        let all = self.spaces.iter().chain(self.parked.iter());
+        all.map(|(_, contents)| contents.entries.memory_bytes())
             .sum()
     }
 
@@ -110,7 +151,7 @@ impl Root {
     /// Deletes an entry; returns its value, as [`Root::put`] does. Copies nothing when the key isn't there.
     pub(crate) fn delete(&mut self, space: u32, key: &[u8], old: &mut Vec<u8>) -> Option<Old> {
         self.entries(space)?.get(key)?;
-        self.spaces.get_mut(space)?.delete(key, old)
+        self.entries_mut(space).delete(key, old)
     }
 
     /// Deletes what starts with `prefix`. Returns the key space as it was; copies nothing when there is none.
@@ -119,9 +160,7 @@ impl Root {
         let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let entries = self.entries(space)?;
         entries.range(Bound::Included(prefix), to).next()?;
-        self.spaces
-            .get_mut(space)?
-            .delete_range(prefix, end.as_deref())
+        self.entries_mut(space).delete_range(prefix, end.as_deref())
     }
 
     /// Takes back the changes to a key space.

@@ -13,6 +13,8 @@
 use crate::blob::Blobs;
 use crate::blob::garbage::{Dead, Pin};
 use crate::blob::reference::Changes;
+use crate::compaction::request::{Compacted, Request};
+use crate::compaction::runner::Compactions;
 use crate::error::Failure;
 use crate::log::record::{PAYLOAD_BYTES_MAX, append_unframed};
 use crate::pending::{Pending, Slot};
@@ -41,6 +43,7 @@ pub(crate) struct Shared {
     queue: Mutex<Queue>,
     published: RwLock<View>,
     pub(crate) blobs: Arc<Blobs>,
+    compactions: Mutex<Compactions>,
     /// The log waits here for something to do.
     work: Condvar,
     /// Committers wait here for room, closers for the end.
@@ -72,6 +75,8 @@ struct Queue {
     log: LogStatus,
     /// A background task of the log is done, or it should look again.
     nudged: bool,
+    /// Compactions that were asked for.
+    compactions: Vec<Arc<Request>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,6 +147,8 @@ pub(crate) struct Work {
 /// What the log finds when it looks.
 pub(crate) enum Task {
     Write(Work),
+    /// Someone asks for a compaction.
+    Compact(Vec<Arc<Request>>),
     Close,
     Nothing,
     /// Nor will there ever be anything.
@@ -171,6 +178,7 @@ impl Shared {
                 pin: Arc::new(Pin(blobs.clone())),
             }),
             blobs,
+            compactions: Mutex::default(),
             queue: Mutex::new(Queue {
                 head: root,
                 ..Queue::default()
@@ -205,6 +213,7 @@ impl Shared {
             lacks_space: queue.log.lacks_space || self.blobs.lacks_space(),
             log_bytes: queue.log.log_bytes,
             segments: queue.log.segments,
+            compactions: self.compactions.lock().clone(),
         }
     }
 
@@ -337,6 +346,9 @@ impl Shared {
         let mut queue = self.queue.lock();
         match queue.stage {
             Stage::Closed(_) => Task::Closed,
+            Stage::Open if !queue.compactions.is_empty() => {
+                Task::Compact(mem::take(&mut queue.compactions))
+            }
             Stage::Closing if queue.batch.waiters.is_empty() => Task::Close,
             _ if queue.batch.waiters.is_empty() => Task::Nothing,
             _ => Task::Write(queue.take_batch()),
@@ -454,6 +466,27 @@ impl Shared {
         queue.nudged = false;
     }
 
+    /// Asks the log for a compaction. Without a log there is nothing to compact.
+    pub(crate) fn request_compaction(&self, request: Arc<Request>) {
+        if !self.logged.anything {
+            let nothing = Compacted::nothing(self.published.read().lsn());
+            return request.answer(Ok(nothing));
+        }
+        let mut queue = self.queue.lock();
+        match (&queue.refused, &queue.stage) {
+            (Some(failure), _) => request.answer(Err(failure.clone())),
+            (None, Stage::Open) => {
+                queue.compactions.push(request);
+                self.nudge_locked(&mut queue);
+            }
+            (None, _) => request.answer(Err(Failure::Closed)),
+        }
+    }
+
+    pub(crate) fn set_compactions(&self, compactions: Compactions) {
+        *self.compactions.lock() = compactions;
+    }
+
     /// Takes no more writes, and lets the log finish. Without a log there is nothing to finish.
     pub(crate) fn begin_close(&self) {
         let mut queue = self.queue.lock();
@@ -469,6 +502,10 @@ impl Shared {
 
     pub(crate) fn closed(&self, result: Result<(), Failure>) {
         let mut queue = self.queue.lock();
+        let why = result.clone().err().unwrap_or(Failure::Closed);
+        for request in mem::take(&mut queue.compactions) {
+            request.answer(Err(why.clone()));
+        }
         queue.stage = Stage::Closed(result);
         self.work.notify_one();
         self.make_room(queue);

@@ -26,9 +26,10 @@ impl<V: Clone> Spaces<V> {
         self.place(space).ok().map(|at| &self.0[at].1)
     }
 
-    pub(crate) fn get_mut(&mut self, space: u32) -> Option<&mut V> {
+    /// Takes a value out. Copies nothing if there is none.
+    pub(crate) fn remove(&mut self, space: u32) -> Option<V> {
         let at = self.place(space).ok()?;
-        Some(&mut Arc::make_mut(&mut self.0)[at].1)
+        Some(Arc::make_mut(&mut self.0).remove(at).1)
     }
 
     pub(crate) fn get_or_default(&mut self, space: u32) -> &mut V
@@ -56,10 +57,11 @@ mod tests {
             *spaces.get_or_default(space) += space;
         }
         let before = spaces.clone();
-        *spaces.get_mut(9).expect("it is there") = 0;
+        *spaces.get_or_default(9) = 0;
         assert!(spaces.iter().eq([(1, &2), (7, &7), (9, &0)]));
         assert!(before.iter().eq([(1, &2), (7, &7), (9, &9)]));
         assert_eq!(spaces.get(8), None);
-        assert_eq!(spaces.get_mut(8), None);
+        assert_eq!((spaces.remove(8), spaces.remove(7)), (None, Some(7)));
+        assert!(spaces.iter().eq([(1, &2), (9, &0)]));
     }
 }

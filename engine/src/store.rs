@@ -1,8 +1,13 @@
 //! The store: what is put together here is explained in [`crate::sequencer`] and [`crate::log`].
 
 use crate::blob::{BlobWriter, Blobs};
+use crate::compaction::request::{Compacting, Pace, Request};
+use crate::compaction::runner::{Compactions, Compactor};
+use crate::compaction::sweep;
+use crate::compaction::trigger::Growth;
 use crate::disk::{Disk, Lock, LockError};
 use crate::error::{Error, Failure};
+use crate::log::DIRECTORY_NAME;
 use crate::log::driver::Driver;
 use crate::log::recovery::recover;
 use crate::log::spare::Spares;
@@ -55,6 +60,9 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// How large a segment file gets; the first ones are smaller.
     pub segment_bytes: u64,
+    /// The log is compacted by itself when that is worth it, but not before it has grown, or there is garbage, by so many
+    /// bytes; never with `u64::MAX`.
+    pub compaction_bytes_min: u64,
     /// How long after a write its sync starts, at [`Durability::Process`].
     pub sync_delay: Duration,
     /// How long after the last write the log notes that all of it is synced.
@@ -73,6 +81,7 @@ impl Default for Options {
             ephemeral_spaces: Vec::new(),
             queue_bytes_max: 8 << 20,
             segment_bytes: 64 << 20,
+            compaction_bytes_min: 8 << 20,
             // So that it is done within 100 ms.
             sync_delay: Duration::from_millis(80),
             mark_delay: Duration::from_millis(20),
@@ -88,9 +97,13 @@ impl Default for Options {
 pub struct Recovery {
     /// The last transaction that was recovered.
     pub lsn: Lsn,
-    /// How many records were replayed.
+    /// The transaction that the snapshots were taken at; 0: there are none, as nothing was compacted yet.
+    pub snapshot: Lsn,
+    /// How many entries the snapshots hold.
+    pub snapshot_entries: u64,
+    /// How many records of the log were replayed on top of them.
     pub records: u64,
-    /// Their bytes.
+    /// The records' bytes.
     pub bytes: u64,
     /// The number of this opening, counting those that wrote.
     pub epoch: u64,
@@ -132,6 +145,8 @@ pub struct Status {
     pub log_bytes: u64,
     /// Segment files, without the one that is prepared.
     pub segments: u64,
+    /// How compactions are doing.
+    pub compactions: Compactions,
 }
 
 /// Space that bodies of blobs take; from [`Store::garbage`].
@@ -221,21 +236,18 @@ impl Store {
         directory: &Path,
         options: Options,
     ) -> Result<(Store, Driver, Recovery), Error> {
-        let log_directory = directory.join(LOG_DIRECTORY);
+        let log_directory = directory.join(DIRECTORY_NAME);
         disk.create_directory(&log_directory)
             .map_err(Error::io("create", &log_directory))?;
         let lock = lock(&*disk, directory, &options)?;
         let logged = Logged::new(true, &options.ephemeral_spaces);
         let mut blobs = Blobs::durable(disk.clone(), directory, &options);
-        let found = recover(
-            &*disk,
-            &log_directory,
-            &logged.ephemeral,
-            |records, last| blobs.whole_until(records, last),
-        )?;
+        let found = recover(&*disk, directory, &logged.ephemeral, |records, last| {
+            blobs.whole_until(records, last)
+        })?;
 
         let mut spares = Spares::new(
-            disk,
+            disk.clone(),
             log_directory.clone(),
             found.next_sequence,
             options.segment_bytes,
@@ -262,6 +274,14 @@ impl Store {
             branch,
             epoch: recovery.epoch,
         };
+        let compactor = Compactor::new(
+            disk.clone(),
+            directory,
+            identity.clone(),
+            logged.ephemeral.clone(),
+            options.compaction_bytes_min,
+            found.manifest.clone(),
+        );
         blobs.begin(&options, recovery.epoch);
         let blobs = Arc::new(blobs);
         // Before the log vouches for what refers to them.
@@ -274,6 +294,10 @@ impl Store {
             clean: recovery.clean,
         };
         let mut writer = Writer::new(start, spares, salts, blobs.clone());
+        writer.growth = Growth {
+            records: recovery.records,
+            bytes: recovery.bytes,
+        };
         writer.segments = found.segments;
         writer.log_bytes = found.log_bytes;
         let all_proven = match writer.settle() {
@@ -289,6 +313,7 @@ impl Store {
             Err(failure) => return Err(failure.into()),
         };
         blobs.take_over(&found.root, all_proven)?;
+        sweep::at_opening(&*disk, directory, found.manifest.as_ref())?;
         let shared = Arc::new(Shared::new(
             found.root,
             &options,
@@ -296,7 +321,15 @@ impl Store {
             &log_directory,
             blobs,
         ));
-        let driver = Driver::new(shared.clone(), writer, &options, log_directory, lock);
+        shared.set_compactions(compactor.status());
+        let driver = Driver::new(
+            shared.clone(),
+            writer,
+            compactor,
+            &options,
+            log_directory,
+            lock,
+        );
         Ok((
             Store {
                 shared,
@@ -363,6 +396,16 @@ impl Store {
         self.shared.wait_closed().map_err(Error::from)
     }
 
+    /// Replaces the log up to now by snapshots of the state, so that the next opening is fast, and removes what is superfluous
+    /// then. Commits go on meanwhile. It begins after this call, even if another one is at work.
+    ///
+    /// This is done by itself when it is worth it, see [`Options::compaction_bytes_min`].
+    pub fn compact(&self, pace: Pace) -> Compacting {
+        let request = Arc::new(Request::new(pace));
+        self.shared.request_compaction(request.clone());
+        Compacting(request)
+    }
+
     /// Empties every key space in one transaction.
     pub fn reset(&self) -> Pending<()> {
         let done = self.commit(|txn| {
@@ -380,7 +423,6 @@ impl fmt::Debug for Store {
 }
 
 pub(crate) const LOCK_FILE: &str = "LOCK";
-pub(crate) const LOG_DIRECTORY: &str = "log";
 
 /// What the ids of a new store are made from.
 const STORE_ID: u64 = 1 << 63;

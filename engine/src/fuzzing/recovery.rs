@@ -33,8 +33,8 @@ pub(super) const HEAD_BYTES: usize = 136;
 pub fn recovery(input: &[u8]) {
     let disk = disk_with(files(input));
     let before = disk.files();
-    let found =
-        recover(&disk, Path::new(LOG), &[], |_, last| Ok(last)).map(|found| State::of(&found.root));
+    let found = recover(&disk, Path::new(DIRECTORY), &[], |_, last| Ok(last))
+        .map(|found| State::of(&found.root));
     assert_eq!(disk.files(), before, "reading changed something");
     match (found, open(&disk)) {
         (Err(found), Err(refused)) => {

@@ -3,7 +3,10 @@
 //! [`Driver::step`] does everything there is to do at one moment and says when it wants to be called again; so tests can
 //! drive it by hand, at times they make up. [`super::thread`] puts a thread around it.
 
+mod compacting;
+
 use super::writer::{SyncJob, Writer};
+use crate::compaction::runner::Compactor;
 use crate::disk::Lock;
 use crate::error::Failure;
 use crate::sequencer::{LogStatus, Shared, SmallTask, Task, Work};
@@ -11,6 +14,7 @@ use crate::store::{Durability, Lsn, Options};
 use crate::sync;
 use crate::sync::mpsc::{self, Receiver};
 use crate::sync::thread::{self, JoinHandle};
+use compacting::Size;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -56,6 +60,10 @@ pub struct Driver {
     threaded: bool,
     /// Gets the end of the sync that another thread makes.
     syncing: Option<Receiver<Result<Lsn, Failure>>>,
+    compactor: Compactor,
+    /// At the cut of the last compaction, and at that of the one that runs.
+    at_cut: Size,
+    at_next_cut: Size,
     /// Removes the bodies of blobs that are gone.
     gravedigger: Option<JoinHandle<()>>,
     poisoned: bool,
@@ -65,6 +73,7 @@ impl Driver {
     pub(crate) fn new(
         shared: Arc<Shared>,
         writer: Writer,
+        compactor: Compactor,
         options: &Options,
         directory: PathBuf,
         lock: Box<dyn Lock>,
@@ -80,6 +89,9 @@ impl Driver {
             marked: true,
             threaded: false,
             syncing: None,
+            compactor,
+            at_cut: Size::default(),
+            at_next_cut: Size::default(),
             gravedigger: None,
             poisoned: false,
         }
@@ -93,10 +105,19 @@ impl Driver {
             self.writer.spares.tend(now);
             self.sync_if_due(now);
         }
+        self.compact(now);
         match self.shared.next_task() {
             Task::Write(work) => self.write(work, now),
+            Task::Compact(requests) => {
+                self.compactor.request(requests);
+                if self.poisoned {
+                    self.stop_compacting(&self.poisoned_here());
+                }
+                Next::Again
+            }
             Task::Close => self.close(),
             Task::Closed => Next::Closed,
+            Task::Nothing if self.compactor.has_step() => Next::Again,
             Task::Nothing => {
                 self.mark_if_idle(now);
                 self.shared.set_log(self.status());
@@ -118,8 +139,11 @@ impl Driver {
                 self.shared.publish(work, self.status());
             }
             Err(failure) => {
-                self.poisoned |= matches!(failure, Failure::Poisoned { .. });
-                self.shared.fail(&failure, self.status());
+                if matches!(failure, Failure::Poisoned { .. }) {
+                    self.poison(&failure);
+                } else {
+                    self.shared.fail(&failure, self.status());
+                }
             }
         }
         Next::Again
@@ -206,6 +230,7 @@ impl Driver {
     fn poison(&mut self, failure: &Failure) {
         self.poisoned = true;
         self.shared.fail(failure, self.status());
+        self.stop_compacting(failure);
     }
 
     fn poisoned_here(&self) -> Failure {
@@ -242,10 +267,13 @@ impl Driver {
         } else {
             self.writer.spares.retry_at()
         };
-        [self.sync_due(), self.mark_due(), retry_at]
-            .into_iter()
-            .flatten()
-            .min()
+        let due = [
+            self.sync_due(),
+            self.mark_due(),
+            self.compact_at(),
+            retry_at,
+        ];
+        due.into_iter().flatten().min()
     }
 
     pub(crate) fn status(&self) -> LogStatus {
@@ -262,6 +290,7 @@ impl Driver {
             let done = syncing.recv();
             self.synced(done.unwrap_or_else(|_| Err(self.poisoned_here())));
         }
+        self.stop_compacting(&Failure::Closed);
         self.writer.spares.finish();
         let result = if self.poisoned {
             Err(self.poisoned_here())
@@ -293,6 +322,9 @@ impl Driver {
             let shared = self.shared.clone();
             self.writer
                 .spares
+                .in_background(Arc::new(move || shared.nudge()));
+            let shared = self.shared.clone();
+            self.compactor
                 .in_background(Arc::new(move || shared.nudge()));
             self.gravedigger = Some(self.shared.blobs.in_background()?);
         }

@@ -39,11 +39,15 @@
 //! was killed then, that sync may lie, and a loss of power takes what was shown. Writing the bytes once more where they
 //! stand would be worse: a crash could tear what was acknowledged.
 
+mod base;
 pub(crate) mod driver;
 pub(crate) mod record;
 pub(crate) mod recovery;
 pub(crate) mod segment;
 pub(crate) mod spare;
 pub(crate) mod thread;
-mod window;
+pub(crate) mod window;
 pub(crate) mod writer;
+
+/// Where the segments are in a data directory.
+pub(crate) const DIRECTORY_NAME: &str = "log";

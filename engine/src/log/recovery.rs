@@ -22,15 +22,25 @@
 //! | O | a header without records at the end | it may not be synced, so the next one follows its predecessor |
 //! | P | a newer version, feature, kind, codec or effect | refused by name |
 //! | Q | an unproven record refers to a blob whose body isn't whole | torn: it and what follows stay as evidence |
+//! | R | a manifest, and a segment that follows its cut | a compacted store: its snapshots, then the segments |
+//! | S | a manifest, and no segment after its cut | the same: all of the log is in the snapshots, and proven |
+//! | T | a damaged manifest; none, but snapshots and no log | **damage** |
+//! | U | a snapshot that the manifest names is missing, damaged or another store's | **damage** |
+//! | V | the first segment after the cut does not follow it | **damage** |
+//! | W | segments up to the cut's, snapshots that the manifest doesn't name, files in the making | leftovers |
 //!
-//! In C, D and E the records past the last proven one are carried over, see the crash argument in [`super`].
+//! In C, D and E the records past the last proven one are carried over, see the crash argument in [`super`]. Leftovers may
+//! hold anything: they are not even looked at. [`crate::compaction::sweep`] removes them.
 
+use super::DIRECTORY_NAME;
+use super::base::Base;
 use super::record::{self, CODEC_MESSAGEPACK, HEADER_BYTES, Header, Kind, Link, Seed};
 use super::segment::{self, BLOCK_BYTES, Block, Cut, VERSION_MAJOR, file_name, sequence_of};
 use super::window::Window;
 use crate::bulk::Bulk;
 use crate::disk::{Access, Disk, File, read_full};
 use crate::error::Error;
+use crate::manifest::Manifest;
 use crate::root::Root;
 use crate::store::{Lsn, Recovery, Torn};
 use crate::wire::{self, Effect};
@@ -38,7 +48,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What a log directory holds.
+/// What a data directory holds.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) root: Root,
@@ -55,26 +65,34 @@ pub(crate) struct Found {
     pub(crate) spare: Option<u64>,
     pub(crate) segments: u64,
     pub(crate) log_bytes: u64,
+    /// What the last compaction left.
+    pub(crate) manifest: Option<Manifest>,
     /// Its epoch is the last one written.
     pub(crate) report: Recovery,
 }
 
-/// Reads the log in `directory` and replays it, without the key spaces in `ephemeral` (sorted). `judge` gets the unproven
-/// transactions and the last one's LSN, and says how far to believe them.
+/// Reads the data directory: its snapshots, then its log. The key spaces in `ephemeral` (sorted) are hidden. `judge` gets the
+/// unproven transactions and the last one's LSN, and says how far to believe them.
 pub(crate) fn recover(
     disk: &dyn Disk,
     directory: &Path,
     ephemeral: &[u32],
     judge: impl FnOnce(&[u8], Lsn) -> Result<Lsn, Error>,
 ) -> Result<Found, Error> {
-    let files = Files::read(disk, directory)?;
-    let chain = files.chain()?;
-    let mut replay = Replay::of(&chain, ephemeral, Lsn(u64::MAX))?;
+    let base = Base::read(disk, directory)?;
+    let files = Files::read(disk, &directory.join(DIRECTORY_NAME), base.cut())?;
+    let chain = files.chain(&base)?;
+    if chain.is_empty() {
+        base.refuse_if_lost(disk, directory)?;
+    }
+    let mut replay = Replay::of(&base, &chain, Lsn(u64::MAX))?;
     let believed = judge(&replay.carry, replay.lsn)?;
     if believed < replay.lsn {
-        replay = Replay::of(&chain, ephemeral, believed)?;
+        replay = Replay::of(&base, &chain, believed)?;
     }
-    Ok(replay.found(&files, chain.last().copied()))
+    let mut found = replay.found(&files, base, chain.last().copied());
+    found.root.park(ephemeral);
+    Ok(found)
 }
 
 /// A segment with a valid header.
@@ -90,6 +108,8 @@ struct Segment {
 #[derive(Debug, Default)]
 struct Files {
     directory: PathBuf,
+    /// What lies before it is in snapshots.
+    cut: Cut,
     segments: BTreeMap<u64, Segment>,
     /// The newest blank one.
     spare: Option<u64>,
@@ -101,13 +121,17 @@ struct Files {
 }
 
 impl Files {
-    fn read(disk: &dyn Disk, directory: &Path) -> Result<Files, Error> {
+    fn read(disk: &dyn Disk, directory: &Path, cut: Cut) -> Result<Files, Error> {
         let mut files = Files {
             directory: directory.to_path_buf(),
+            cut,
+            sequence_max: cut.sequence,
             ..Files::default()
         };
         let names = disk.list(directory).map_err(Error::io("list", directory))?;
-        for sequence in names.iter().filter_map(|name| sequence_of(name)) {
+        let sequences = names.iter().filter_map(|name| sequence_of(name));
+        // Case W.
+        for sequence in sequences.filter(|sequence| *sequence > cut.sequence) {
             files.add(disk, sequence)?;
         }
         Ok(files)
@@ -169,27 +193,22 @@ impl Files {
         Ok(())
     }
 
-    /// The segments that make up the log, first to last.
-    fn chain(&self) -> Result<Vec<&Segment>, Error> {
+    /// The segments that make up the log after the cut, first to last.
+    fn chain(&self, base: &Base) -> Result<Vec<&Segment>, Error> {
         let mut chain: Vec<&Segment> = Vec::new();
         let mut next = self.segments.keys().next_back().copied().unwrap_or(0);
-        while next != 0 {
+        while next > self.cut.sequence {
             let segment = self.segment(next, chain.last().copied())?;
             next = segment.header.predecessor.sequence;
+            if next <= self.cut.sequence {
+                base.refuse_if_unrelated(&segment.path, &segment.header)?;
+            }
             // Case K can only be at the end: nothing follows a segment that never counted.
             if !chain.is_empty() || segment.holds_its_carry()? {
                 chain.push(segment);
             }
         }
         chain.reverse();
-        if let Some(first) = chain.first().filter(|first| first.header.base != Lsn(1)) {
-            return Err(corrupt(
-                &first.path,
-                0,
-                Lsn(1),
-                "it is the first segment, but not the log's start",
-            ));
-        }
         Ok(chain)
     }
 
@@ -238,7 +257,7 @@ impl Segment {
     fn scan(&self, from: Cut, limit: u64) -> Scan<'_> {
         Scan {
             segment: self,
-            window: Window::new(&*self.file, self.bytes),
+            window: Window::new(self.file.clone(), self.bytes),
             seed: Seed::new(self.header.salt),
             end: from,
             limit,
@@ -274,7 +293,7 @@ type Record<'a> = (Kind, Header, &'a [u8]);
 /// Walks over the valid records of one segment.
 struct Scan<'a> {
     segment: &'a Segment,
-    window: Window<'a>,
+    window: Window,
     seed: Seed,
     /// The end of the last valid record.
     end: Cut,
@@ -395,8 +414,7 @@ fn used_bytes(bytes: &[u8]) -> usize {
 }
 
 /// The state as far as it is replayed, and how the log ended.
-struct Replay<'a> {
-    ephemeral: &'a [u32],
+struct Replay {
     /// Transactions past it are torn.
     believed: Lsn,
     state: Bulk,
@@ -409,9 +427,9 @@ struct Replay<'a> {
     torn: Option<Torn>,
 }
 
-impl<'a> Replay<'a> {
-    fn of(chain: &[&Segment], ephemeral: &'a [u32], believed: Lsn) -> Result<Replay<'a>, Error> {
-        let mut replay = Replay::new(ephemeral, believed);
+impl Replay {
+    fn of(base: &Base, chain: &[&Segment], believed: Lsn) -> Result<Replay, Error> {
+        let mut replay = Replay::new(base, believed);
         for pair in chain.windows(2) {
             replay.sealed(pair[0], pair[1].header.predecessor)?;
         }
@@ -421,16 +439,16 @@ impl<'a> Replay<'a> {
         Ok(replay)
     }
 
-    fn new(ephemeral: &'a [u32], believed: Lsn) -> Replay<'a> {
+    /// Without a segment, the snapshots are all there is, and proven.
+    fn new(base: &Base, believed: Lsn) -> Replay {
         Replay {
-            ephemeral,
             believed,
-            state: Bulk::default(),
+            state: Bulk::onto(base.root.clone()),
             records: 0,
             bytes: 0,
-            position: Cut::default(),
+            position: base.cut(),
             carry: Vec::new(),
-            lsn: Lsn(0),
+            lsn: base.root.lsn,
             clean: true,
             torn: None,
         }
@@ -515,21 +533,22 @@ impl<'a> Replay<'a> {
         }
         self.records += 1;
         self.bytes += header.record_bytes() as u64;
-        let (state, ephemeral) = (&mut self.state, self.ephemeral);
-        wire::decode(payload, |effect| apply(state, ephemeral, effect))
+        let state = &mut self.state;
+        wire::decode(payload, |effect| apply(state, effect))
             .map_err(|error| corrupt(&segment.path, 0, header.lsn, &error.to_string()))?;
         self.lsn = header.lsn;
         Ok(())
     }
 
-    fn found(self, files: &Files, last: Option<&Segment>) -> Found {
+    fn found(self, files: &Files, base: Base, last: Option<&Segment>) -> Found {
         let used = files.segments.keys().next_back().copied().unwrap_or(0);
         let epochs = files.segments.values().map(|segment| segment.header.epoch);
         let mut root = self.state.finish();
         root.lsn = self.lsn;
+        let ids = last.map(|last| (last.header.store, last.header.branch));
         Found {
             root,
-            ids: last.map(|last| (last.header.store, last.header.branch)),
+            ids: ids.or(base.ids()),
             position: self.position,
             carry: self.carry,
             last: last.map(|last| (last.path.clone(), last.file.clone())),
@@ -539,26 +558,25 @@ impl<'a> Replay<'a> {
             log_bytes: files.bytes,
             report: Recovery {
                 lsn: self.lsn,
+                snapshot: base.root.lsn,
+                snapshot_entries: base.entries(),
                 records: self.records,
                 bytes: self.bytes,
-                epoch: epochs.max().unwrap_or(0),
+                epoch: epochs.max().unwrap_or(0).max(base.epoch()),
                 clean: self.clean,
                 torn: self.torn,
             },
+            manifest: base.manifest,
         }
     }
 }
 
-fn apply(state: &mut Bulk, ephemeral: &[u32], effect: Effect<'_>) {
-    let durable = |space: &u32| ephemeral.binary_search(space).is_err();
+fn apply(state: &mut Bulk, effect: Effect<'_>) {
     match effect {
-        Effect::Put { space, key, value } if durable(&space) => state.put(space, key, value),
-        Effect::Delete { space, key } if durable(&space) => state.delete(space, key),
-        Effect::DeletePrefix { space, prefix } if durable(&space) => {
-            state.delete_prefix(space, prefix)
-        }
+        Effect::Put { space, key, value } => state.put(space, key, value),
+        Effect::Delete { space, key } => state.delete(space, key),
+        Effect::DeletePrefix { space, prefix } => state.delete_prefix(space, prefix),
         Effect::Clear => state.clear(),
-        Effect::Put { .. } | Effect::Delete { .. } | Effect::DeletePrefix { .. } => {}
     }
 }
 
@@ -595,7 +613,7 @@ impl Tail {
     }
 }
 
-fn corrupt(path: &Path, offset: u64, lsn: Lsn, reason: &str) -> Error {
+pub(super) fn corrupt(path: &Path, offset: u64, lsn: Lsn, reason: &str) -> Error {
     Error::Corrupt {
         path: path.to_path_buf(),
         offset,

@@ -2,13 +2,15 @@
 
 use crate::disk::{File, read_full};
 use std::io;
+use std::sync::Arc;
 
 /// How much is read at a time.
 const BYTES: usize = 1 << 20;
 
 /// A part of a file in memory.
-pub(crate) struct Window<'a> {
-    file: &'a dyn File,
+#[derive(Debug)]
+pub(crate) struct Window {
+    file: Arc<dyn File>,
     /// The file's length.
     bytes: u64,
     buffer: Vec<u8>,
@@ -16,8 +18,8 @@ pub(crate) struct Window<'a> {
     start: u64,
 }
 
-impl<'a> Window<'a> {
-    pub(crate) fn new(file: &'a dyn File, bytes: u64) -> Window<'a> {
+impl Window {
+    pub(crate) fn new(file: Arc<dyn File>, bytes: u64) -> Window {
         Window {
             file,
             bytes,
@@ -32,7 +34,7 @@ impl<'a> Window<'a> {
         let skip = offset
             .checked_sub(self.start)
             .and_then(|skip| usize::try_from(skip).ok());
-        if let Some(skip) = skip.filter(|skip| skip + bytes <= self.filled) {
+        if let Some(skip) = skip.filter(|skip| skip.saturating_add(bytes) <= self.filled) {
             return Ok(&self.buffer[skip..self.filled]);
         }
         let left = usize::try_from(self.bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -40,7 +42,7 @@ impl<'a> Window<'a> {
         if self.buffer.len() < wanted {
             self.buffer = vec![0; wanted];
         }
-        self.filled = read_full(self.file, &mut self.buffer, offset)?;
+        self.filled = read_full(&*self.file, &mut self.buffer, offset)?;
         self.start = offset;
         Ok(&self.buffer[..self.filled])
     }

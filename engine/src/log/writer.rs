@@ -4,6 +4,7 @@ use super::record::{self, Framer, HEADER_BYTES, Kind, Seed};
 use super::segment::{BLOCK_BYTES, Cut, Header, Id, RESERVE_BYTES};
 use super::spare::{Prepared, Spares};
 use crate::blob::Blobs;
+use crate::compaction::trigger::Growth;
 use crate::disk::{File, write_full};
 use crate::error::Failure;
 use crate::store::Lsn;
@@ -94,6 +95,10 @@ pub(crate) struct Writer {
     salt: Salts,
     /// Did bytes of the batch reach a file?
     touched: bool,
+    /// May a refused batch stand behind `position`, and a crash make it part of the log?
+    doubtful: bool,
+    /// What the log has grown by since recovery.
+    pub(crate) growth: Growth,
     /// Segment files and their bytes, for the status.
     pub(crate) segments: u64,
     pub(crate) log_bytes: u64,
@@ -114,6 +119,8 @@ impl Writer {
             blobs,
             salt,
             touched: false,
+            doubtful: false,
+            growth: Growth::default(),
             segments: 0,
             log_bytes: 0,
         }
@@ -148,6 +155,7 @@ impl Writer {
                 .map_err(Fault::failure)?;
         }
         let (position, segment) = (self.position, self.segment.clone());
+        let batch_bytes = batch.len() as u64;
         self.touched = false;
         let mut next = None;
         let done = self.append_runs(batch, grows, &mut next);
@@ -155,11 +163,16 @@ impl Writer {
             self.spares.put_back(spare);
         }
         match done {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.growth.records += self.position.link.lsn.0 - position.link.lsn.0;
+                self.growth.bytes += batch_bytes;
+                Ok(())
+            }
             Err(Fault::Refused(failure)) if self.touched => {
                 (self.position, self.segment) = (position, segment);
                 // The way to the next segment may have synced part of the batch, whose LSNs others get now.
                 self.synced = self.synced.min(position.link.lsn);
+                self.doubtful = true;
                 Err(self.cut_off(failure))
             }
             Err(fault) => Err(fault.failure()),
@@ -342,6 +355,7 @@ impl Writer {
         self.synced = position.link.lsn;
         self.segment = Some(Arc::new(segment));
         self.appendable = true;
+        self.doubtful = false;
         if is_carrying {
             // The next opening finds the copies proven, and need not copy them again.
             self.mark();
@@ -402,6 +416,27 @@ impl Writer {
         if self.room(false) >= HEADER_BYTES as u64 {
             // A refused mark proves nothing and costs nothing, see above.
             let _ = self.write_control(Kind::DurableMark);
+        }
+    }
+
+    /// Ends the segment, and makes all of it durable: the log goes on in the next one, from the place returned. For a
+    /// compaction, which gives up everything before it.
+    pub(crate) fn cut(&mut self) -> Result<Cut, Failure> {
+        self.settle()?;
+        if self.doubtful {
+            // Crash argument 3 of [`crate::compaction`]: a header that cuts it off, and a place behind that.
+            self.begin_segment().map_err(Fault::failure)?;
+        }
+        self.finish_segment().map_err(Fault::failure)?;
+        self.sync().map_err(Fault::failure)?;
+        Ok(self.position)
+    }
+
+    /// What lies before this cut is in snapshots now. If nothing follows it, nothing need be said of it in the log, and its
+    /// segment can go.
+    pub(crate) fn rest_at(&mut self, cut: Cut) {
+        if self.position == cut {
+            (self.segment, self.clean) = (None, true);
         }
     }
 

@@ -20,9 +20,10 @@ use crate::blob::Blobs;
 use crate::blob::garbage::Pin;
 use crate::disk::{Disk, Lock, LockError};
 use crate::error::Error;
+use crate::log;
 use crate::log::recovery::{Found, Survey, recover, survey};
 use crate::root::{Root, Space, View};
-use crate::store::{LOCK_FILE, LOG_DIRECTORY, Lsn, Options};
+use crate::store::{LOCK_FILE, Lsn, Options};
 use crate::txn::Logged;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -98,14 +99,14 @@ pub struct Verified {
 ///
 /// It is none, or a process holds it. What is wrong inside it stands in the report.
 pub fn verify(disk: Arc<dyn Disk>, directory: &Path) -> Result<Verified, Error> {
-    let log_directory = directory.join(LOG_DIRECTORY);
+    let log_directory = directory.join(log::DIRECTORY_NAME);
     disk.list(&log_directory)
         .map_err(Error::io("list", &log_directory))?;
     let lock = lock(&*disk, directory)?;
     let options = Options::default();
     let blobs = Blobs::durable(disk.clone(), directory, &options);
-    let judged = judge(&*disk, &log_directory, &blobs);
-    let surveyed = survey(&*disk, &log_directory, judged.is_err())?;
+    let judged = judge(&*disk, directory, &blobs);
+    let surveyed = survey(&*disk, directory, judged.is_err())?;
     let (report, root) = put_together(directory, judged, surveyed);
     Ok(finish(report, root, blobs, lock))
 }
@@ -125,9 +126,9 @@ fn lock(disk: &dyn Disk, directory: &Path) -> Result<Option<Box<dyn Lock>>, Erro
 }
 
 /// What an opening does before it changes anything.
-fn judge(disk: &dyn Disk, log_directory: &Path, blobs: &Blobs) -> Result<Found, Error> {
+fn judge(disk: &dyn Disk, directory: &Path, blobs: &Blobs) -> Result<Found, Error> {
     let logged = Logged::new(true, &[]);
-    let found = recover(disk, log_directory, &logged.ephemeral, |records, last| {
+    let found = recover(disk, directory, &logged.ephemeral, |records, last| {
         blobs.whole_until(records, last)
     })?;
     blobs.check_rows(&found.root)?;

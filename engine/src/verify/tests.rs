@@ -103,7 +103,7 @@ fn disk_of(files: &Files) -> Simulated {
         let file = disk.create(path).expect("there is space");
         write_full(&*file, bytes, 0).expect("there is space");
     }
-    disk.create_directory(&Path::new(DIRECTORY).join(LOG_DIRECTORY))
+    disk.create_directory(&Path::new(DIRECTORY).join(log::DIRECTORY_NAME))
         .expect("there is space");
     disk
 }

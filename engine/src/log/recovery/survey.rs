@@ -4,10 +4,9 @@
 //! missing segment it goes on with the one before, as if the log had ended there.
 
 use super::{
-    BLOCK_BYTES, Bulk, Cut, Disk, Error, Files, Header, Kind, Link, Lsn, Record, Root, Scan,
-    Segment, apply, record, sequence_of, wire,
+    BLOCK_BYTES, Base, Bulk, Cut, DIRECTORY_NAME, Disk, Error, Files, Header, Kind, Link, Lsn,
+    Record, Root, Scan, Segment, apply, record, sequence_of, wire,
 };
-use crate::txn::Logged;
 use crate::verify::{Finding, FindingKind};
 use std::path::Path;
 
@@ -22,16 +21,22 @@ pub(crate) struct Survey {
     pub(crate) root: Root,
 }
 
-/// Looks at every byte of the log in `directory`. With `salvage` replays what can be read, whatever is damaged.
+/// Looks at every byte of the snapshots and the log in the data directory. With `salvage` replays what can be read, whatever is damaged.
 pub(crate) fn survey(disk: &dyn Disk, directory: &Path, salvage: bool) -> Result<Survey, Error> {
+    let (base, errors) = Base::salvage(disk, directory);
     let mut surveyor = Surveyor {
         survey: Survey::default(),
-        state: Bulk::default(),
-        lsn: Lsn(0),
+        lsn: base.root.lsn,
+        cut: base.cut(),
+        state: Bulk::onto(base.root),
         salvage,
     };
-    let names = disk.list(directory).map_err(Error::io("list", directory))?;
-    let files = surveyor.files(disk, directory, &names);
+    for error in &errors {
+        surveyor.find(Finding::from(error));
+    }
+    let log = directory.join(DIRECTORY_NAME);
+    let names = disk.list(&log).map_err(Error::io("list", &log))?;
+    let files = surveyor.files(disk, &log, &names);
     let chain = surveyor.chain(&files);
     surveyor.unused(&files, &chain);
     for link in chain.iter().rev() {
@@ -48,6 +53,8 @@ struct Surveyor {
     survey: Survey,
     state: Bulk,
     lsn: Lsn,
+    /// What lies before it is in snapshots.
+    cut: Cut,
     salvage: bool,
 }
 
@@ -76,6 +83,7 @@ impl Surveyor {
     fn files(&mut self, disk: &dyn Disk, directory: &Path, names: &[String]) -> Files {
         let mut files = Files {
             directory: directory.to_path_buf(),
+            cut: self.cut,
             ..Files::default()
         };
         for name in names {
@@ -89,6 +97,12 @@ impl Surveyor {
                 });
                 continue;
             };
+            // Case W.
+            if sequence <= self.cut.sequence {
+                let reason = "what it held is in snapshots; the next opening removes it";
+                self.find(Finding::new(FindingKind::Leftover, path, reason));
+                continue;
+            }
             let is_known = |files: &Files| {
                 files.segments.contains_key(&sequence) || files.spare == Some(sequence)
             };
@@ -111,7 +125,7 @@ impl Surveyor {
         let newest_below = |sequence| files.segments.range(..sequence).next_back();
         let mut next = newest_below(u64::MAX).map_or(0, |(sequence, _)| *sequence);
         let mut successor: Option<&Segment> = None;
-        while next != 0 {
+        while next > self.cut.sequence {
             let judged = files.segment(next, successor);
             let is_bad = judged.is_err();
             if let Err(error) = &judged {
@@ -216,11 +230,10 @@ impl Surveyor {
         self.survey.records += 1;
         self.survey.bytes += header.record_bytes() as u64;
         self.lsn = self.lsn.max(header.lsn);
-        let ephemeral = Logged::new(true, &[]).ephemeral;
         let state = &mut self.state;
         let decoded = wire::decode(payload, |effect| {
             if self.salvage {
-                apply(state, &ephemeral, effect);
+                apply(state, effect);
             }
         });
         if let Err(error) = decoded {

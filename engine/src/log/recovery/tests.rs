@@ -4,7 +4,7 @@ use super::*;
 use crate::disk::{Crash, Faults, Loss, Operation, OperationKind, Simulated};
 use crate::log::record::Framer;
 use crate::log::segment::Header as SegmentHeader;
-use crate::{Durability, Next, Options, Read, Space, Store};
+use crate::{Durability, Next, Options, Pace, Read, Space, Store};
 use std::io::IoSlice;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
@@ -67,6 +67,36 @@ fn killed(keys: &str) -> Simulated {
     disk.restart(Crash::Process(255), Faults::default())
 }
 
+/// Opens, compacts, and leaves as a killed process does.
+fn compact(disk: &Simulated) {
+    let (store, mut driver, _) =
+        Store::open_stepped(Arc::new(disk.clone()), Path::new("data"), options())
+            .expect("it opens");
+    let done = store.compact(Pace::Full);
+    while driver.step(Instant::now()) == Next::Again {}
+    done.wait().expect("there is a disk");
+}
+
+/// A disk after a killed run that put these keys, and another that compacted.
+fn compacted(keys: &str) -> Simulated {
+    let disk = killed(keys);
+    compact(&disk);
+    disk.restart(Crash::Process(255), Faults::default())
+}
+
+fn snapshot_file(disk: &Simulated) -> PathBuf {
+    let files = disk.files();
+    let mut paths = files.keys().filter(|path| path.starts_with(SNAPSHOTS));
+    paths.next().expect("there is a snapshot").clone()
+}
+
+const MANIFEST: &str = "data/MANIFEST";
+const SNAPSHOTS: &str = "data/snapshots";
+
+fn flip(disk: &Simulated, path: &Path, byte: usize) {
+    disk.flip(path, byte as u64 * 8).expect("it is there");
+}
+
 fn log_file(sequence: u64) -> PathBuf {
     Path::new("data/log").join(file_name(sequence))
 }
@@ -104,7 +134,7 @@ fn keys(root: &Root) -> String {
 }
 
 fn found(disk: &Simulated) -> Found {
-    recover(disk, Path::new("data/log"), &[], |_, last| Ok(last)).expect("it is whole")
+    recover(disk, Path::new("data"), &[], |_, last| Ok(last)).expect("it is whole")
 }
 
 /// What recovery finds, and that the next run goes on from there, also after a power cut.
@@ -432,6 +462,198 @@ fn p_what_a_newer_version_wrote_is_refused_by_name() {
 }
 
 #[test]
+fn r_a_compacted_store_is_its_snapshots_and_the_segments_after_the_cut() {
+    let disk = compacted("a b c");
+    run(&disk, "d e").expect("it opens");
+    let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
+    let found = found(&disk);
+    let manifest = found.manifest.expect("it was compacted");
+    let first = header_of(&disk, manifest.cut.sequence + 2);
+    assert_eq!(first.predecessor, manifest.cut);
+    let report = check(&disk, "a b c d e");
+    assert_eq!((report.snapshot, report.snapshot_entries), (Lsn(3), 3));
+    assert_eq!((report.lsn, report.records), (Lsn(5), 2));
+    assert_eq!(report.epoch, 3);
+}
+
+#[test]
+fn s_without_a_segment_after_the_cut_all_is_proven() {
+    let disk = compacted("a b");
+    assert!(!disk.files().keys().any(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.and_then(sequence_of)
+            .is_some_and(|sequence| read(&disk, sequence).iter().any(|byte| *byte != 0))
+    }));
+    let found = found(&disk);
+    assert_eq!(
+        found.position,
+        found.manifest.expect("it was compacted").cut
+    );
+    assert!(found.carry.is_empty());
+    let report = check(&disk, "a b");
+    assert_eq!(
+        (report.lsn, report.snapshot, report.records),
+        (Lsn(2), Lsn(2), 0)
+    );
+    assert_eq!(
+        (report.clean, report.epoch),
+        (true, 2),
+        "counts the manifest too"
+    );
+}
+
+#[test]
+fn t_a_damaged_or_lost_manifest_is_refused() {
+    let length = compacted("a b").files()[Path::new(MANIFEST)].len();
+    for byte in 0..length {
+        let disk = compacted("a b");
+        flip(&disk, Path::new(MANIFEST), byte);
+        check_refused(&disk, "MANIFEST is corrupt at byte 0");
+    }
+    let disk = compacted("a b");
+    disk.remove(Path::new(MANIFEST)).expect("it is there");
+    check_refused(&disk, "MANIFEST is corrupt at byte 0: it is missing");
+    run(&compacted("a b"), "c").expect("it is whole");
+    let disk = compacted("a b");
+    run(&disk, "c").expect("it opens");
+    disk.remove(Path::new(MANIFEST)).expect("it is there");
+    check_refused(&disk, "the next segment needs it, but it is missing");
+}
+
+#[test]
+fn u_a_snapshot_that_is_missing_damaged_or_foreign_is_refused() {
+    let path = snapshot_file(&compacted("a b"));
+    let name = path.display().to_string();
+    let length = compacted("a b").files()[&path].len();
+    for byte in 0..length {
+        let disk = compacted("a b");
+        flip(&disk, &path, byte);
+        check_refused(&disk, &format!("{name} is corrupt at byte"));
+    }
+    let disk = compacted("a b");
+    disk.remove(&path).expect("it is there");
+    check_refused(&disk, "(record 2): MANIFEST names it, but it is missing");
+    // Another store's, of the same key space and transaction.
+    let other = Simulated::default();
+    let seed = Some(2);
+    run_with(&other, "x y", Options { seed, ..options() }, Duration::ZERO).expect("it opens");
+    compact(&other);
+    let disk = compacted("a b");
+    replace(&disk, &path, &other.files()[&path]);
+    check_refused(&disk, "it belongs to another store");
+    // The same store's at the same transaction, had another been committed.
+    let disk = compacted("a b");
+    replace(&disk, &path, &compacted("a c").files()[&path]);
+    check_refused(&disk, "it is whole, but not the one that MANIFEST names");
+}
+
+fn replace(disk: &Simulated, path: &Path, bytes: &[u8]) {
+    disk.remove(path).expect("it is there");
+    let file = disk.create(path).expect("there is a disk");
+    file.write_at(&[IoSlice::new(bytes)], 0)
+        .expect("there is a disk");
+}
+
+#[test]
+fn v_a_segment_that_does_not_follow_the_cut_is_refused() {
+    let check = |change: &dyn Fn(&mut SegmentHeader), expected| {
+        let disk = compacted("a b");
+        run(&disk, "c").expect("it opens");
+        let cut = found(&disk).manifest.expect("it was compacted").cut;
+        let sequence = found(&disk).position.sequence;
+        let mut header = header_of(&disk, sequence);
+        assert_eq!(header.predecessor, cut);
+        change(&mut header);
+        overwrite(&disk, sequence, 0, &header.encode());
+        check_refused(&disk, expected);
+    };
+    let unrelated = "it does not follow the snapshots that MANIFEST names";
+    check(&|header| header.predecessor.bytes += 8, unrelated);
+    check(&|header| header.predecessor.link.crc ^= 1, unrelated);
+    check(&|header| header.predecessor.sequence -= 1, unrelated);
+    check(&|header| header.base = header.base.next(), unrelated);
+    check(
+        &|header| header.store[0] ^= 1,
+        "it belongs to another store",
+    );
+    check(
+        &|header| header.branch[0] ^= 1,
+        "it belongs to another store",
+    );
+}
+
+/// As a crash leaves them before and while they are removed.
+#[test]
+fn w_leftovers_are_not_looked_at_and_removed() {
+    let before = killed("a b");
+    let disk = before.restart(Crash::Process(255), Faults::default());
+    compact(&disk);
+    let cut = found(&disk).manifest.expect("it was compacted").cut;
+    let create = |path: &Path, bytes: &[u8]| {
+        let file = disk.create(path).expect("it was removed");
+        file.write_at(&[IoSlice::new(bytes)], 0)
+            .expect("there is a disk");
+    };
+    create(&log_file(1), &before.files()[&log_file(1)]);
+    if cut.sequence > 2 {
+        create(&log_file(2), b"not even a segment");
+    }
+    let in_snapshots = |name: &str| Path::new(SNAPSHOTS).join(name);
+    create(&in_snapshots("00000100-000000000001.snap"), b"superseded");
+    create(
+        &in_snapshots("00000100-000000000009.snap.tmp"),
+        b"in the making",
+    );
+    create(Path::new("data/MANIFEST.tmp"), b"in the making");
+    let theirs = in_snapshots("notes.txt");
+    create(&theirs, b"");
+    let report = check(&disk, "a b");
+    assert_eq!(report.lsn, Lsn(2));
+    let left = disk.files().into_keys().filter(|path| {
+        let is_old = path.starts_with("data/log") && *path <= log_file(cut.sequence);
+        let is_made =
+            path.to_string_lossy().ends_with(".snap.tmp") || path.ends_with("MANIFEST.tmp");
+        is_old || is_made || path.to_string_lossy().contains("000001.snap")
+    });
+    assert_eq!(left.collect::<Vec<_>>(), Vec::<PathBuf>::new());
+    assert!(disk.files().contains_key(&theirs));
+}
+
+/// A first compaction that was killed before its manifest.
+#[test]
+fn w_snapshots_without_a_manifest_are_leftovers() {
+    let disk = killed("a b");
+    disk.create_directory(Path::new(SNAPSHOTS))
+        .expect("there is a disk");
+    let path = Path::new(SNAPSHOTS).join("00000100-000000000002.snap");
+    disk.create(&path).expect("there is a disk");
+    check(&disk, "a b");
+    assert!(!disk.files().contains_key(&path));
+}
+
+#[test]
+fn p_newer_manifests_and_snapshots_are_refused_by_name() {
+    let disk = compacted("a");
+    let mut bytes = disk.files()[Path::new(MANIFEST)].clone();
+    bytes[8] = 9;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[..32]);
+    hasher.update(&bytes[36..]);
+    bytes[32..36].copy_from_slice(&hasher.finalize().to_le_bytes());
+    replace(&disk, Path::new(MANIFEST), &bytes);
+    check_refused(&disk, "MANIFEST has format version 9");
+
+    let disk = compacted("a");
+    let path = snapshot_file(&disk);
+    let mut bytes = disk.files()[&path].clone();
+    bytes[16] = 1;
+    let crc = crc32fast::hash(&bytes[..60]);
+    bytes[60..64].copy_from_slice(&crc.to_le_bytes());
+    replace(&disk, &path, &bytes);
+    check_refused(&disk, ".snap has format features 0x1");
+}
+
+#[test]
 fn other_files_are_nobodys_business() {
     let disk = killed("a");
     for name in ["notes.txt", "1.log", "000000000009.log.tmp"] {
@@ -450,7 +672,7 @@ fn absurd_headers_with_a_right_checksum_do_not_panic() {
             let mut header = header_of(&disk, sequence);
             change(&mut header);
             overwrite(&disk, sequence, 0, &header.encode());
-            match recover(&disk, Path::new("data/log"), &[], |_, last| Ok(last)) {
+            match recover(&disk, Path::new("data"), &[], |_, last| Ok(last)) {
                 Ok(found) => assert!("a b c".starts_with(&keys(&found.root)), "{header:?}"),
                 Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "{error}"),
             }
@@ -485,7 +707,7 @@ fn random_damage_is_refused_or_leaves_an_earlier_state() {
             4000 + (place >> 8) % 400,
             &noise,
         );
-        match recover(&disk, Path::new("data/log"), &[], |_, last| Ok(last)) {
+        match recover(&disk, Path::new("data"), &[], |_, last| Ok(last)) {
             Ok(found) => assert!("a b c d e".starts_with(&keys(&found.root)), "round {round}"),
             Err(error) => assert!(
                 matches!(error, Error::Corrupt { .. }),
