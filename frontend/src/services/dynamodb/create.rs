@@ -77,6 +77,7 @@ pub(crate) fn table_row(call: &Call, input: CreateTableInput) -> Result<TableRow
         resource_policy: input.resource_policy,
         next_index: 0,
         former_stream: None,
+        time_to_live: None,
     })
 }
 
@@ -515,6 +516,7 @@ impl Indexes<'_> {
             keys: key_rows(keys),
             projection,
             throughput,
+            filling: false,
         })
     }
 

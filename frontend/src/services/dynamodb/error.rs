@@ -45,6 +45,9 @@ pub(crate) enum Error {
     #[error("Requested resource not found: Table: {0} not found")]
     NoSuchTableNamed(String),
 
+    #[error("Requested resource not found: Index {index} for table {table}")]
+    NoSuchIndex { index: String, table: String },
+
     #[error("Requested resource not found: ResourcArn: {0} not found")]
     NoSuchArn(String),
 
@@ -88,9 +91,10 @@ impl From<Error> for Failure {
         let message = error.to_string();
         let code = match error {
             Error::Validation(_) => "ValidationException",
-            Error::NoSuchTable | Error::NoSuchTableNamed(_) | Error::NoSuchArn(_) => {
-                "ResourceNotFoundException"
-            }
+            Error::NoSuchTable
+            | Error::NoSuchTableNamed(_)
+            | Error::NoSuchIndex { .. }
+            | Error::NoSuchArn(_) => "ResourceNotFoundException",
             Error::NoTableToBackUp(_) => "TableNotFoundException",
             Error::InUse(_) => "ResourceInUseException",
             Error::LimitExceeded(_) => "LimitExceededException",

@@ -149,7 +149,7 @@ fn key(number: Number) -> Vec<u8> {
     key
 }
 
-/// Tries a row as an item.
+/// Tries a row as an item, or as a record of a stream.
 pub(crate) fn try_item(trial: &Trial<'_>) {
     if trial.space == rows::RECORDS.id {
         check_record(trial.value);

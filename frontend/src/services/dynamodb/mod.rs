@@ -7,11 +7,13 @@
 //! Every read is consistent, global indexes included: what AWS calls eventual is always soon enough here.
 
 mod address;
+mod backfill;
 mod batch;
 mod capacity;
 mod create;
 mod error;
 mod expression;
+mod fill;
 pub(crate) mod fuzzing;
 mod items;
 mod key;
@@ -30,6 +32,7 @@ mod tags;
 #[cfg(test)]
 mod testing;
 mod transact;
+mod ttl;
 mod update_table;
 mod validate;
 mod value;
@@ -48,6 +51,9 @@ pub(crate) fn service() -> Service {
         .spaces(rows::SPACES)
         .jobs(rows::JOBS)
         .job_handler(streams::TRIM, streams::trim)
+        .job_handler(backfill::BACKFILL, backfill::backfill)
+        .job_handler(ttl::EXPIRE, ttl::expire)
+        .job_handler(ttl::ENTER, ttl::enter_job)
         .request_ids(RequestIdStyle::Letters52)
         .internal_code("InternalServerError")
         .validate(validate::validate)
@@ -59,7 +65,8 @@ pub(crate) fn service() -> Service {
         .write::<model::TagResource, _>(tags::tag_resource)
         .write::<model::UntagResource, _>(tags::untag_resource)
         .read::<model::ListTagsOfResource, _>(tags::list_tags)
-        .read::<model::DescribeTimeToLive, _>(settings::describe_time_to_live)
+        .write::<model::UpdateTimeToLive, _>(ttl::update_time_to_live)
+        .read::<model::DescribeTimeToLive, _>(ttl::describe_time_to_live)
         .read::<model::DescribeContinuousBackups, _>(settings::describe_continuous_backups)
         .read::<model::DescribeLimits, _>(tables::describe_limits)
         .read::<model::DescribeEndpoints, _>(tables::describe_endpoints)

@@ -54,6 +54,11 @@ pub(crate) fn open_index<'t>(
         return Ok(None);
     };
     let index = table.index(name)?;
+    if index.filling {
+        return Err(ValidationError::new(format!(
+            "Cannot read from backfilling global secondary index: {name}"
+        )));
+    }
     if index.global && consistent {
         return Err(ValidationError::new(
             "Consistent reads are not supported on global secondary indexes",

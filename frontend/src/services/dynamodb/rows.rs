@@ -11,6 +11,8 @@
 //! 0x0207 dynamodb/streams    account, region, table name, label                StreamInfoRow
 //! 0x0208 dynamodb/shards     stream number, shard                              ShardRow
 //! 0x0209 dynamodb/records    stream number, shard, sequence                    RecordRow
+//! 0x020a dynamodb/expiries   table number, time, the rest of the item's key        nothing
+//! 0x020b dynamodb/fills      table number, index number                        FillRow
 //! 0x02f0 0x02f1              the jobs: see [`crate::jobs`]
 //! ```
 //!
@@ -60,6 +62,11 @@ pub(crate) const SHARDS: Table<(u64, u32), ShardRow> =
     Table::new(Space::new(0x0208, "dynamodb/shards"));
 pub(crate) const RECORDS: Space = Space::new(0x0209, "dynamodb/records");
 
+/// Items by the time at which they go.
+pub(crate) const EXPIRIES: Space = Space::new(0x020a, "dynamodb/expiries");
+pub(crate) const FILLS: Table<(u64, u32), FillRow> =
+    Table::new(Space::new(0x020b, "dynamodb/fills"));
+
 pub(crate) const JOBS: Jobs = Jobs::new(
     Space::new(0x02f0, "dynamodb/jobs"),
     Space::new(0x02f1, "dynamodb/job-times"),
@@ -77,6 +84,8 @@ pub(crate) const SPACES: &[Space] = &[
     STREAMS.space(),
     SHARDS.space(),
     RECORDS,
+    EXPIRIES,
+    FILLS.space(),
     JOBS.spaces()[0],
     JOBS.spaces()[1],
 ];
@@ -93,6 +102,14 @@ pub(crate) fn each_table(visitor: &impl TableVisitor) {
     visitor.on(STREAMS);
     visitor.on(SHARDS);
     visitor.raw(RECORDS, |row| RecordRow::decode(row).map(drop));
+    visitor.raw(EXPIRIES, |row| match row {
+        [] => Ok(()),
+        _ => Err(RowError {
+            space: EXPIRIES.name,
+            reason: "it is not empty".into(),
+        }),
+    });
+    visitor.on(FILLS);
     JOBS.each_table(visitor);
 }
 
@@ -119,6 +136,8 @@ pub(crate) struct TableRow {
     /// The label of its latest stream, if that is off.
     #[serde(default)]
     pub(crate) former_stream: Option<String>,
+    #[serde(default)]
+    pub(crate) time_to_live: Option<TimeToLiveRow>,
 }
 
 impl TableRow {
@@ -164,6 +183,9 @@ pub(crate) struct IndexDefinitionRow {
     pub(crate) projection: ProjectionRow,
     /// Global indexes only.
     pub(crate) throughput: ThroughputRow,
+    /// It lacks entries of items from before it was made.
+    #[serde(default)]
+    pub(crate) filling: bool,
 }
 
 /// What an index offers besides the keys.
@@ -195,6 +217,19 @@ pub(crate) struct StreamRow {
     /// 0 in rows from before streams could be read: such a stream begins with the next change.
     #[serde(default)]
     pub(crate) number: u64,
+}
+
+/// By which attribute items expire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TimeToLiveRow {
+    pub(crate) attribute: String,
+}
+
+/// How far something that goes through all items of a table has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FillRow {
+    /// The key of the last item that it has seen.
+    pub(crate) last: ByteBuf,
 }
 
 /// A stream, which may outlive its table.
@@ -618,7 +653,7 @@ mod tests {
         let stream = row.stream.as_ref().expect("it is there");
         assert_eq!((&*stream.label, stream.number), ("label", 0));
         assert_eq!(row.latest_stream(), Some("label"));
-        assert_eq!(row.former_stream, None);
+        assert_eq!((row.former_stream, row.time_to_live), (None, None));
     }
 
     /// What streams are kept as: these bytes must decode for ever.

@@ -51,6 +51,8 @@ pub(crate) struct Index {
     pub(crate) hash: Vec<KeyAttribute>,
     pub(crate) range: Vec<KeyAttribute>,
     pub(crate) projection: ProjectionRow,
+    /// It lacks entries of items from before it was made.
+    pub(crate) filling: bool,
 }
 
 impl KeyKind {
@@ -142,6 +144,7 @@ impl Table {
             hash: with_role(&definition.keys, KeyRole::Hash),
             range: with_role(&definition.keys, KeyRole::Range),
             projection: definition.projection.clone(),
+            filling: definition.filling,
         };
         let global = row
             .global_indexes
@@ -186,6 +189,11 @@ impl Table {
     /// Whether `name` is a key attribute of the table itself.
     pub(crate) fn is_key(&self, name: &str) -> bool {
         self.keys().any(|key| key.name == name)
+    }
+
+    /// Whether anything is derived from the attributes of its items.
+    pub(crate) fn derives(&self) -> bool {
+        !self.indexes.is_empty() || self.row.stream.is_some() || self.row.time_to_live.is_some()
     }
 
     /// Whether item collections have a size limit: only with local indexes.

@@ -1,34 +1,14 @@
-//! DescribeTimeToLive and DescribeContinuousBackups: both are off for every table, and what would turn them on is refused
-//! by name. Infrastructure tools ask for them whenever they look at a table.
+//! DescribeContinuousBackups: they are off for every table, and what would turn them on is refused by name. Infrastructure
+//! tools ask for them whenever they look at a table.
 
 use cumulog_engine::View;
 use cumulog_model::dynamodb as model;
-use model::{
-    DescribeContinuousBackupsInput, DescribeContinuousBackupsOutput, DescribeTimeToLiveInput,
-    DescribeTimeToLiveOutput,
-};
+use model::{DescribeContinuousBackupsInput, DescribeContinuousBackupsOutput};
 
 use super::address::Address;
 use super::error::Error;
 use super::schema::Table;
-use super::tables::named;
 use crate::call::Call;
-
-/// No item expires.
-pub(crate) fn describe_time_to_live(
-    call: &Call,
-    view: &View,
-    input: DescribeTimeToLiveInput,
-) -> Result<DescribeTimeToLiveOutput, Error> {
-    named(call, view, &Address::parse(call, &input.table_name)?)?;
-    let description = model::TimeToLiveDescription {
-        time_to_live_status: Some(model::TimeToLiveStatus::Disabled),
-        attribute_name: None,
-    };
-    Ok(DescribeTimeToLiveOutput {
-        time_to_live_description: Some(description),
-    })
-}
 
 /// No table can be restored to a point in time. AWS calls continuous backups themselves always enabled.
 pub(crate) fn describe_continuous_backups(

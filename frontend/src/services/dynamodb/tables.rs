@@ -17,6 +17,7 @@ use model::{
 };
 
 use super::address::{Address, check_table_name};
+use super::backfill;
 use super::create;
 use super::error::{Error, ValidationError};
 use super::key;
@@ -26,6 +27,7 @@ use super::rows::{
 };
 use super::schema::Table;
 use super::streams;
+use super::ttl;
 use crate::call::Call;
 
 const TABLES_MAX: usize = 2500;
@@ -160,6 +162,17 @@ pub(crate) fn delete_table(
     }
     STATS.delete(txn, &(table.row.number,));
     streams::stop(call, txn, &address, &mut table.row.clone())?;
+    for index in table
+        .row
+        .global_indexes
+        .iter()
+        .filter(|index| index.filling)
+    {
+        backfill::stop(txn, &address, table.row.number, index)?;
+    }
+    if table.row.time_to_live.is_some() {
+        ttl::stop(txn, &address, table.row.number)?;
+    }
     TABLES.delete(txn, &address.key());
     let description = Describe {
         table: &table,
@@ -322,10 +335,11 @@ impl Describe<'_> {
         format!("{}/index/{}", self.table.arn, index.name)
     }
 
-    fn index_status(&self) -> IndexStatus {
+    fn index_status(&self, index: &IndexDefinitionRow) -> IndexStatus {
         match self.status {
-            TableStatus::Creating => IndexStatus::Creating,
             TableStatus::Deleting => IndexStatus::Deleting,
+            _ if index.filling => IndexStatus::Creating,
+            TableStatus::Creating => IndexStatus::Creating,
             _ => IndexStatus::Active,
         }
     }
@@ -336,7 +350,8 @@ impl Describe<'_> {
             index_name: Some(index.name.clone()),
             key_schema: Some(key_schema(&index.keys)),
             projection: Some(projection(&index.projection)),
-            index_status: Some(self.index_status()),
+            index_status: Some(self.index_status(index)),
+            backfilling: index.filling.then_some(true),
             provisioned_throughput: Some(provisioned_throughput(&index.throughput)),
             index_size_bytes: Some(signed(bytes)),
             item_count: Some(signed(items)),
@@ -349,11 +364,10 @@ impl Describe<'_> {
                     status: Some(if self.is_new() {
                         IndexStatus::Updating
                     } else {
-                        self.index_status()
+                        self.index_status(index)
                     }),
                 }
             }),
-            ..Default::default()
         }
     }
 

@@ -1,19 +1,17 @@
 //! UpdateTable: throughput, billing, settings, and global indexes that come and go.
 //!
-//! An index is filled in the transaction that makes it, so it is complete as soon as it is there. The answer says
-//! UPDATING, as AWS's does; from then on the table is ACTIVE.
+//! The answer says UPDATING, as AWS's does; from then on the table is ACTIVE, and a new index is CREATING until it is
+//! [filled](super::backfill).
 
-use std::ops::Bound;
-
-use cumulog_engine::{Read, Txn};
+use cumulog_engine::Txn;
 use cumulog_model::dynamodb as model;
 use model::{
     BillingMode, GlobalSecondaryIndexUpdate, IndexStatus, TableStatus, UpdateTableInput,
     UpdateTableOutput,
 };
-use serde_bytes::ByteBuf;
 
 use super::address::Address;
+use super::backfill;
 use super::create::{
     GLOBAL_INDEXES_MAX, attribute_rows, check_definitions, check_global_keys, check_projection,
     encryption_row, index_throughput, key_rows, provisioned, set_warm, stream_row,
@@ -21,10 +19,9 @@ use super::create::{
 use super::error::{Error, ValidationError};
 use super::key;
 use super::rows::{
-    AttributeRow, CountRow, INDEX, ITEMS, IndexDefinitionRow, IndexRow, ItemRow, STATS, TABLES,
-    TableRow, ThroughputRow,
+    AttributeRow, CountRow, INDEX, IndexDefinitionRow, STATS, TABLES, TableRow, ThroughputRow,
 };
-use super::schema::{Index, Table};
+use super::schema::Table;
 use super::streams;
 use super::tables::{Describe, named};
 use crate::call::Call;
@@ -42,13 +39,13 @@ pub(crate) fn update_table(
     update_settings(call, txn, &address, &mut row, &input)?;
     let mut created = None;
     for update in input.global_secondary_index_updates.iter().flatten() {
-        created = update_index(txn, &mut row, update, &input)?.or(created);
+        created = update_index(txn, &address, &mut row, update, &input)?.or(created);
     }
     drop_unused_definitions(&mut row);
     TABLES.put(txn, &address.key(), &row);
     let table = Table::new(row, &address);
     if let Some(name) = &created {
-        fill(txn, &table, table.index(name)?)?;
+        backfill::start(call, txn, &address, name)?;
     }
     let stats = STATS.get(txn, &(table.row.number,))?.unwrap_or_default();
     let mut description = Describe {
@@ -147,9 +144,7 @@ fn check_index_updates(updates: &[GlobalSecondaryIndexUpdate]) -> Result<(), Err
         .count()
         > 1
     {
-        return Err(Error::LimitExceeded(
-            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table".into(),
-        ));
+        return Err(one_index_at_a_time());
     }
     Ok(())
 }
@@ -300,28 +295,29 @@ fn update_settings(
 /// Makes, changes or deletes an index; returns the name of one to fill.
 fn update_index(
     txn: &mut Txn,
+    address: &Address<'_>,
     row: &mut TableRow,
     update: &GlobalSecondaryIndexUpdate,
     input: &UpdateTableInput,
 ) -> Result<Option<String>, Error> {
     if let Some(create) = &update.create {
         create_index(row, create, input)?;
+        check_none_filling(row, Some(&create.index_name))?;
         return Ok(Some(create.index_name.clone()));
     }
     if let Some(delete) = &update.delete {
-        let at = position(row, &delete.index_name)?;
+        let at = position(address, row, &delete.index_name, "delete")?;
+        check_none_filling(row, Some(&delete.index_name))?;
         let index = row.global_indexes.remove(at);
         row.next_index = row.next_index.max(index.number + 1);
         txn.delete_prefix(INDEX, &key::index_prefix(row.number, index.number));
-        set_count(txn, row.number, index.number, CountRow::default())?;
+        backfill::stop(txn, address, row.number, &index)?;
+        backfill::count(txn, row.number, index.number, |count| {
+            *count = CountRow::default();
+        })?;
     }
     if let Some(change) = &update.update {
-        let at = position(row, &change.index_name).map_err(|_| {
-            ValidationError::new(
-                "This operation cannot be performed with given input values. Please contact DynamoDB service team for \
-                 more info: Action Blocked: IndexUpdate",
-            )
-        })?;
+        let at = position(address, row, &change.index_name, "update")?;
         change_index(
             row.throughput.on_demand,
             &mut row.global_indexes[at],
@@ -331,11 +327,35 @@ fn update_index(
     Ok(None)
 }
 
-fn position(row: &TableRow, name: &str) -> Result<usize, Error> {
+fn position(table: &Address<'_>, row: &TableRow, name: &str, action: &str) -> Result<usize, Error> {
+    if row.local_indexes.iter().any(|index| index.name == name) {
+        return Err(ValidationError::new(format!(
+            "Cannot {action} an index that is not a GlobalSecondaryIndex: {name}"
+        ))
+        .into());
+    }
     row.global_indexes
         .iter()
         .position(|index| index.name == name)
-        .ok_or(Error::NoSuchTable)
+        .ok_or_else(|| Error::NoSuchIndex {
+            index: name.to_owned(),
+            table: table.name.to_string(),
+        })
+}
+
+/// Indexes come and go one after the other; only the one that is being filled may go before it is done.
+fn check_none_filling(row: &TableRow, but: Option<&str>) -> Result<(), Error> {
+    let mut filling = row.global_indexes.iter().filter(|index| index.filling);
+    if filling.all(|index| but == Some(&index.name)) {
+        return Ok(());
+    }
+    Err(one_index_at_a_time())
+}
+
+fn one_index_at_a_time() -> Error {
+    Error::LimitExceeded(
+        "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table".into(),
+    )
 }
 
 fn change_index(
@@ -409,6 +429,7 @@ fn create_index(
         keys: key_rows(&index.key_schema),
         projection,
         throughput,
+        filling: true,
     });
     Ok(())
 }
@@ -447,43 +468,4 @@ fn drop_unused_definitions(row: &mut TableRow) {
         .collect();
     row.attributes
         .retain(|attribute| used.contains(&attribute.name));
-}
-
-/// Makes the entries of a new index. Items whose attributes are unfit to be keys stay without.
-fn fill(txn: &mut Txn, table: &Table, index: &Index) -> Result<(), Error> {
-    let prefix = key::table_prefix(table.row.number);
-    let end = key::after(prefix.to_vec());
-    let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-    let mut count = CountRow::default();
-    let mut entries = Vec::new();
-    for (place, row) in txn.range(ITEMS, Bound::Included(&prefix), to) {
-        let ItemRow { bytes, item } = ItemRow::decode(row)?;
-        if let Some(entry) = index.entry_key(table, &item) {
-            count.items += 1;
-            count.bytes += index.projected_size(table, &item, bytes as usize) as u64;
-            entries.push((entry, place.to_vec()));
-        }
-    }
-    for (entry, place) in entries {
-        let row = IndexRow {
-            item: ByteBuf::from(place),
-        };
-        txn.put(
-            INDEX,
-            &entry,
-            &rmp_serde::to_vec(&row).expect("an index row serializes"),
-        );
-    }
-    set_count(txn, table.row.number, index.number, count)
-}
-
-fn set_count(txn: &mut Txn, table: u64, index: u32, count: CountRow) -> Result<(), Error> {
-    let mut stats = STATS.get(txn, &(table,))?.unwrap_or_default();
-    let slot = index as usize;
-    if stats.indexes.len() <= slot {
-        stats.indexes.resize(slot + 1, CountRow::default());
-    }
-    stats.indexes[slot] = count;
-    STATS.put(txn, &(table,), &stats);
-    Ok(())
 }

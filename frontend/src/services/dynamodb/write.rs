@@ -9,6 +9,7 @@ use super::rows::{INDEX, ITEMS, IndexRow, ItemRow, STATS, StatsRow};
 use super::schema::Table;
 use super::size::item_size;
 use super::streams::{self, Change};
+use super::ttl;
 use super::value::Item;
 use crate::call::Call;
 
@@ -17,15 +18,15 @@ pub(crate) fn load(read: &impl Read, key: &[u8]) -> Result<Option<ItemRow>, Erro
     Ok(read.get(ITEMS, key).map(ItemRow::decode).transpose()?)
 }
 
-/// The item that a write is about to replace. Its attributes are decoded only if the caller or an index needs them;
-/// else they are left empty.
+/// The item that a write is about to replace. Its attributes are decoded only if the caller needs them, or something is
+/// derived from them; else they are left empty.
 pub(crate) fn load_before(
     txn: &Txn,
     table: &Table,
     key: &[u8],
     whole: bool,
 ) -> Result<Option<ItemRow>, Error> {
-    if whole || !table.indexes.is_empty() || table.row.stream.is_some() {
+    if whole || table.derives() {
         return load(txn, key);
     }
     let size = txn.get(ITEMS, key).map(ItemRow::decode_size).transpose()?;
@@ -83,6 +84,8 @@ pub(crate) fn replace(
         };
         streams::record(call, txn, table, stream, &change)?;
     }
+    let items = (before.map(|row| &row.item), after.map(|new| new.item));
+    ttl::replace_entry(call, txn, table, key, items)?;
     match after {
         Some(new) => txn.put(ITEMS, key, &new.row),
         None if before.is_none() => return Ok(()),
@@ -117,6 +120,8 @@ fn replace_entries(
 ) {
     for index in &table.indexes {
         let old = before.and_then(|row| Some((index.entry_key(table, &row.item)?, row)));
+        // One that is not filled yet lacks entries.
+        let old = old.filter(|(entry, _)| !index.filling || txn.get(INDEX, entry).is_some());
         let new = after.and_then(|new| Some((index.entry_key(table, new.item)?, new)));
         let slot = index.number as usize;
         if stats.indexes.len() <= slot {
