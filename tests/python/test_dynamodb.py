@@ -240,15 +240,10 @@ def test_billing_and_settings_change(dynamodb, table):
 
 
 def test_what_a_table_does_not_do_is_said(dynamodb, table):
-    lifetime = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
-    assert lifetime == {"TimeToLiveStatus": "DISABLED"}
     backups = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
     assert backups["PointInTimeRecoveryDescription"] == {"PointInTimeRecoveryStatus": "DISABLED"}
     none = f"{table}-none"
     assert refused(dynamodb.describe_continuous_backups, TableName=none)[0] == "TableNotFoundException"
-    specification = {"Enabled": True, "AttributeName": "expires"}
-    code, message = refused(dynamodb.update_time_to_live, TableName=table, TimeToLiveSpecification=specification)
-    assert (code, "UpdateTimeToLive" in message) == ("NotImplemented", True)
 
 
 def test_tables_have_tags(dynamodb, table):
