@@ -3,6 +3,7 @@
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -37,6 +38,8 @@ pub(crate) struct World {
     pub(crate) random: Arc<dyn Random>,
     /// The largest object that one PUT may carry, in bytes.
     pub(crate) object_bytes_max: u64,
+    /// Whether signatures count, and so what is not signed has no rights of its own.
+    pub(crate) verifies_signatures: bool,
     /// Becomes true when the server begins to stop.
     pub(crate) closing: watch::Receiver<bool>,
     /// Per-service state in memory, by type: wakers and caches, never truth.
@@ -64,6 +67,10 @@ pub(crate) struct Call {
     pub(crate) operation: &'static str,
     pub(crate) account: Arc<str>,
     pub(crate) region: Arc<str>,
+    /// Nobody has signed it.
+    pub(crate) is_anonymous: bool,
+    /// Where it came from; `None` for what no client asked for.
+    pub(crate) peer: Option<IpAddr>,
     /// What the client speaks, for the few words that differ.
     pub(crate) protocol: Protocol,
     /// The path as it came: the query protocol may name a queue by it.

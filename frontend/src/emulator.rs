@@ -109,6 +109,7 @@ impl Emulator {
             clock,
             random: Arc::new(SystemRandom::new()),
             object_bytes_max: settings.object_bytes_max,
+            verifies_signatures: false,
             closing,
             scratch: Mutex::new(HashMap::new()),
         };

@@ -1,6 +1,7 @@
 //! Requests and answers as the rest of the program sees them: bodies with limits.
 
 use std::{
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -26,7 +27,13 @@ pub(crate) struct Request {
     /// As it came, without the `?`.
     pub(crate) query: Option<String>,
     pub(crate) headers: Arc<HeaderMap>,
+    /// Where it came from.
+    pub(crate) peer: Option<IpAddr>,
 }
+
+/// Where a connection comes from, among a request's extensions.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 impl Request {
     /// Takes a request apart.
@@ -40,6 +47,7 @@ impl Request {
             query: parts.uri.query().map(str::to_owned),
             // An absolute URI names the host as well; the header is what clients sign.
             headers: Arc::new(parts.headers),
+            peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
         };
         (request, body)
     }

@@ -323,6 +323,8 @@ impl Runner<'_> {
             operation: "Job",
             account: DEFAULT_ACCOUNT.into(),
             region: "".into(),
+            is_anonymous: false,
+            peer: None,
             protocol: Protocol::Json10,
             path: "/".into(),
             headers: Arc::default(),

@@ -5,6 +5,8 @@
 //! is left is S3. What is unknown is answered by its own name, in the protocol that
 //! the request seems to speak, never as a bucket that does not exist.
 
+use std::net::IpAddr;
+
 use cumulog_shape::{OperationRoute, Protocol};
 use http::{HeaderMap, Method};
 
@@ -23,6 +25,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) query: Option<&'a str>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) credential: Option<&'a Credential<'a>>,
+    /// Where the request came from.
+    pub(crate) peer: Option<IpAddr>,
     /// The body, when it is a form and was read to find the service.
     pub(crate) form: Option<&'a str>,
 }
@@ -321,6 +325,7 @@ mod tests {
             query,
             headers: &headers,
             credential: credential.as_ref(),
+            peer: None,
             form,
         };
         let services = crate::services::all();

@@ -28,7 +28,7 @@ use tokio::{
 use crate::{
     clock::{Clock, SystemClock},
     emulator::{self, Emulator},
-    http::Response,
+    http::{Peer, Response},
     init, jobs,
     log::{Level, Log},
     protocol, services,
@@ -120,8 +120,8 @@ async fn serve(
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 emulator.log.line(
                     Level::Warn,
@@ -134,7 +134,10 @@ async fn serve(
         // Small answers must not wait for the client's acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
         let emulator = Arc::clone(&emulator);
-        let answer = service_fn(move |request| answer(Arc::clone(&emulator), request));
+        let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer.ip()));
+            answer(Arc::clone(&emulator), request)
+        });
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), answer));
         // An error here is the client's: it went away or does not speak HTTP.
         tokio::spawn(async move { drop(connection.await) });

@@ -44,6 +44,9 @@ type Handler = Box<dyn Fn(Call, Decode<'_>) -> Result<Running, Failure> + Send +
 /// required members that the request left out.
 pub(crate) type Validate = fn(&dyn Struct, &Missing) -> Result<(), Failure>;
 
+/// Refuses who may not do what an input asks for.
+pub(crate) type Authorize = fn(&Call, &dyn Struct) -> Result<(), Failure>;
+
 /// A service and its handlers.
 pub(crate) struct Service {
     pub(crate) schema: &'static ServiceSchema,
@@ -51,6 +54,7 @@ pub(crate) struct Service {
     /// The service's code for "our fault".
     pub(crate) internal_code: &'static str,
     validate: Validate,
+    authorize: Authorize,
     /// The key spaces that the service owns.
     pub(crate) spaces: &'static [Space],
     /// Its work that falls due later.
@@ -67,6 +71,7 @@ impl Service {
             request_ids: RequestIdStyle::default(),
             internal_code: crate::failure::INTERNAL,
             validate: default_validate,
+            authorize: |_, _| Ok(()),
             spaces: &[],
             jobs: None,
             job_handlers: HashMap::new(),
@@ -89,6 +94,12 @@ impl Service {
     /// Checks every input with `validate` instead of the model's constraints.
     pub(crate) fn validate(mut self, validate: Validate) -> Self {
         self.validate = validate;
+        self
+    }
+
+    /// Asks `authorize` about the inputs of anonymous requests.
+    pub(crate) fn authorize(mut self, authorize: Authorize) -> Self {
+        self.authorize = authorize;
         self
     }
 
@@ -191,6 +202,11 @@ impl Service {
             None => Ok(()),
             Some(fault) => Err(Failure::sender("ValidationException", 400, fault.message())),
         }
+    }
+
+    /// Refuses what `call` may not ask for.
+    pub(crate) fn check_access(&self, call: &Call, input: &dyn Struct) -> Result<(), Failure> {
+        (self.authorize)(call, input)
     }
 
     /// Whether `operation` has a handler.

@@ -51,6 +51,7 @@ impl TestWorld {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom::new()),
             object_bytes_max: 64 << 20,
+            verifies_signatures: true,
             closing,
             scratch: Default::default(),
         };
@@ -78,6 +79,8 @@ impl TestWorld {
             operation: "Test",
             account: DEFAULT_ACCOUNT.into(),
             region: "us-east-1".into(),
+            is_anonymous: false,
+            peer: None,
             protocol: if service == "s3" {
                 Protocol::RestXml
             } else {

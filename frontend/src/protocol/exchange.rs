@@ -35,13 +35,18 @@ impl<'a> Exchange<'a> {
             _ => self.document(body, trace).await?,
         };
         let call = self.call(operation.name, trace);
+        let asking = call.is_anonymous.then(|| call.clone());
         self.emulator.world.store.admission().await;
         let service = self.route.service;
         let mut source = Some(source);
         let mut decode = |input: &mut dyn Struct| {
             let source = source.take().expect("a handler decodes its input once");
             let missing = codec::read(self.route, operation, &self.signs, source, input)?;
-            service.check(input, &missing)
+            service.check(input, &missing)?;
+            match &asking {
+                Some(call) => service.check_access(call, input),
+                None => Ok(()),
+            }
         };
         let running = service
             .run(operation.name, call, &mut decode)
@@ -153,6 +158,8 @@ impl<'a> Exchange<'a> {
             operation,
             account: shared(call::account(access_key), &emulator.account),
             region: shared(region, &emulator.region),
+            is_anonymous: self.signs.credential.is_none(),
+            peer: self.signs.peer,
             protocol: self.route.protocol,
             path: Arc::clone(self.path),
             headers: Arc::clone(self.headers),

@@ -85,6 +85,7 @@ pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming
         query: request.query.as_deref(),
         headers: &request.headers,
         credential: credential.as_ref(),
+        peer: request.peer,
         form: None,
     };
     let mut response = match cors::judge(emulator, &request, &signs) {

@@ -1,5 +1,6 @@
 //! DeleteObject and DeleteObjects.
 
+use super::access::check_delete;
 use super::buckets::open_bucket;
 use super::conditions::unquoted;
 use super::error::{S3Error, refuse};
@@ -118,7 +119,11 @@ pub(super) fn delete_objects(
     let quiet = input.delete.quiet == Some(true);
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for object in input.delete.objects {
-        match delete_identified(call, txn, (&input.bucket, &bucket), &object, bypass) {
+        let place = (input.bucket.as_str(), &bucket);
+        let allowed = check_delete(call, txn, place, &object.key, object.version_id.as_deref());
+        let deleted_one =
+            allowed.and_then(|()| delete_identified(call, txn, place, &object, bypass));
+        match deleted_one {
             Ok(_) if quiet => {}
             Ok(deletion) => deleted.push(DeletedObject {
                 key: Some(object.key),

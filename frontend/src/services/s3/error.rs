@@ -3,6 +3,7 @@
 use super::configuration::error::ConfigurationError;
 use super::rows::shown_time;
 use crate::failure::{Failure, with_causes};
+use crate::policy::Malformed;
 use cumulog_engine::RowError;
 use cumulog_shape::{Location, Member, Missing, Struct, TimestampFormat};
 
@@ -225,6 +226,9 @@ pub(super) fn check_present(input: &dyn Struct, missing: &Missing) -> Result<(),
         && first.path.contains('.')
     {
         return Err(S3Error::MalformedAcl.into());
+    }
+    if schema.name == "PutBucketPolicyRequest" && first.name == "Policy" {
+        return Err(ConfigurationError::Policy(Malformed::NoJson).into());
     }
     let own = |member: &&Member| member.name == first.name && !first.path.contains('.');
     let member = schema.members.iter().find(own);

@@ -5,6 +5,7 @@
 //!
 //! What S3 has and we do not is refused by the name of its header, never ignored.
 
+mod access;
 mod acl;
 mod attributes;
 mod body;
@@ -27,6 +28,7 @@ mod multipart;
 mod names;
 mod ownership;
 mod part_copy;
+mod policy;
 mod put;
 mod range;
 mod receive;
@@ -66,6 +68,7 @@ pub(crate) fn service() -> Service {
         .request_ids(RequestIdStyle::Letters16)
         .internal_code("InternalError")
         .validate(error::check_present)
+        .authorize(access::authorize)
         .write::<model::CreateBucket, _>(buckets::create_bucket)
         .read::<model::ListBuckets, _>(buckets::list_buckets)
         .read::<model::HeadBucket, _>(buckets::head_bucket)
@@ -112,6 +115,7 @@ pub(crate) fn service() -> Service {
         website::register,
         encryption::register,
         ownership::register,
+        policy::register,
     ];
     families
         .into_iter()

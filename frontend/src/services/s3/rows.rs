@@ -37,7 +37,7 @@ pub(super) const CONFIGURATIONS: Table<(String, String, String), ConfigurationRo
     Table::new(Space::new(0x0120, "s3/configurations"));
 
 /// A bucket.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct BucketRow {
     pub(super) account: String,
     pub(super) region: String,
@@ -149,7 +149,7 @@ pub(super) struct EncryptionRow {
 }
 
 /// An object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ObjectRow {
     pub(super) modified_ms: i64,
     pub(super) bytes: u64,

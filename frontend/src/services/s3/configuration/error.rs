@@ -1,6 +1,7 @@
 //! What S3 refuses about configurations, in its words.
 
 use crate::failure::Failure;
+use crate::policy::Malformed;
 use crate::services::s3::error::S3Error;
 
 /// Why a configuration is refused, or not shown.
@@ -16,6 +17,10 @@ pub(in crate::services::s3) enum ConfigurationError {
     TooMany,
     /// The bucket that is to take access logs is not there.
     NoLogBucket(String),
+    Policy(Malformed),
+    PolicyTooLarge,
+    /// A policy that lets in everyone, where that is blocked.
+    PublicPolicy(String),
     /// A method that CORS rules cannot have.
     CorsMethod(String),
 }
@@ -101,6 +106,22 @@ impl From<ConfigurationError> for Failure {
                 "The target bucket for logging does not exist",
             )
             .with("TargetBucket", bucket),
+            ConfigurationError::Policy(error) => {
+                Failure::sender("MalformedPolicy", 400, error.to_string())
+            }
+            ConfigurationError::PolicyTooLarge => Failure::sender(
+                "PolicyTooLarge",
+                400,
+                "Normalized policy document exceeds the maximum allowed size of 20480 bytes.",
+            ),
+            ConfigurationError::PublicPolicy(bucket) => Failure::sender(
+                "AccessDenied",
+                403,
+                format!(
+                    "You are not authorized to perform: s3:PutBucketPolicy on resource: \"arn:aws:s3:::{bucket}\" \
+                     because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+                ),
+            ),
             ConfigurationError::CorsMethod(method) => Failure::sender(
                 "InvalidRequest",
                 400,

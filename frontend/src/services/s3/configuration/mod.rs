@@ -117,6 +117,29 @@ impl<C: Struct + Default> Kind<C> {
     }
 }
 
+/// The bucket's configuration of a kind that is kept as the text that it came as.
+pub(super) fn get_text(
+    read: &impl Read,
+    bucket: &str,
+    kind: &str,
+) -> Result<Option<String>, S3Error> {
+    let place = (bucket.to_owned(), kind.to_owned(), String::new());
+    let row = CONFIGURATIONS.get(read, &place)?;
+    let text = row.map(|row| String::from_utf8(row.document)).transpose();
+    text.map_err(|error| S3Error::Broken(format!("the {kind} of {bucket}: {error}")))
+}
+
+pub(super) fn put_text(txn: &mut Txn, bucket: &str, kind: &str, text: &str) {
+    let place = (bucket.to_owned(), kind.to_owned(), String::new());
+    let document = text.as_bytes().to_vec();
+    CONFIGURATIONS.put(txn, &place, &ConfigurationRow { document });
+}
+
+pub(super) fn delete_text(txn: &mut Txn, bucket: &str, kind: &str) {
+    let place = (bucket.to_owned(), kind.to_owned(), String::new());
+    CONFIGURATIONS.delete(txn, &place);
+}
+
 /// Deletes all configurations of a bucket, which goes too.
 pub(super) fn delete_all(txn: &mut Txn, bucket: &str) {
     CONFIGURATIONS.delete_prefix(txn, &(bucket.to_owned(),));
