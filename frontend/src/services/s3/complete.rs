@@ -9,6 +9,7 @@ use super::checksums::set_checksum;
 use super::conditions::{WriteCondition, unquoted};
 use super::encryption::{customer_key, set_encryption};
 use super::error::S3Error;
+use super::lifecycle::expiration_header;
 use super::multipart::{open_upload, part_number, parts, remove};
 use super::names::path_encoded;
 use super::put::DEFAULT_CHECKSUM;
@@ -45,12 +46,14 @@ pub(super) fn complete(
         input.bucket,
         path_encoded(&input.key)
     );
+    let expiration = expiration_header(txn, &input.bucket, &input.key, &row)?;
     let mut output = CompleteMultipartUploadOutput {
         location: Some(location),
         bucket: Some(input.bucket),
         key: Some(input.key),
         e_tag: Some(row.quoted_etag()),
         version_id: named(&row),
+        expiration,
         ..Default::default()
     };
     set_checksum!(output, row.checksum);

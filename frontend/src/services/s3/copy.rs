@@ -10,6 +10,7 @@ use super::conditions::WriteCondition;
 use super::draft::{Draft, draft, refuse_unsupported};
 use super::encryption::{self, set_context, set_customer_key, set_encryption};
 use super::error::{S3Error, refuse};
+use super::lifecycle::expiration_header;
 use super::names::check_key;
 use super::put::DEFAULT_CHECKSUM;
 use super::receive::named_algorithm;
@@ -62,7 +63,7 @@ pub(super) async fn copy_object(
         )
         .into());
     }
-    let (row, version_id, source_version) = loop {
+    let (row, output) = loop {
         let view = call.view();
         let original = source.open(&view, call.now)?;
         check_length(original.bytes)?;
@@ -82,8 +83,13 @@ pub(super) async fn copy_object(
             };
             body::share(txn, &row.body)?;
             let row = place(&call, txn, to, &input.key, &plan.condition, row)?;
-            let version_id = answered(&bucket, &row.version);
-            Ok::<_, S3Error>(Some((row, version_id, source_version)))
+            let output = CopyObjectOutput {
+                version_id: answered(&bucket, &row.version),
+                copy_source_version_id: source_version,
+                expiration: expiration_header(txn, &input.bucket, &input.key, &row)?,
+                ..Default::default()
+            };
+            Ok::<_, S3Error>(Some((row, output)))
         });
         if let Some(done) = committed.await? {
             break done;
@@ -97,9 +103,7 @@ pub(super) async fn copy_object(
     set_checksum!(result, row.checksum);
     let mut output = CopyObjectOutput {
         copy_object_result: Some(result),
-        version_id,
-        copy_source_version_id: source_version,
-        ..Default::default()
+        ..output
     };
     set_encryption!(output, row.traits.encryption.as_ref());
     set_customer_key!(output, row.traits.encryption.as_ref());

@@ -137,6 +137,14 @@ pub(super) enum S3Error {
         version: String,
     },
     NoVersioningStatus,
+    NoLifecycle {
+        bucket: String,
+    },
+    /// An object whose class needs no restore.
+    NotRestorable {
+        storage_class: String,
+    },
+    RestoreUnderWay,
     /// What the state of a bucket does not allow.
     BucketState(&'static str),
     /// Object lock keeps this version.
@@ -279,6 +287,9 @@ impl From<S3Error> for Failure {
             | S3Error::NoSuchTagSet { .. }
             | S3Error::NoVersioningStatus => bucket_failure(error),
             S3Error::BucketState(_)
+            | S3Error::NoLifecycle { .. }
+            | S3Error::NotRestorable { .. }
+            | S3Error::RestoreUnderWay
             | S3Error::Locked
             | S3Error::NoLockConfiguration { .. }
             | S3Error::NoLockOfObject
@@ -569,6 +580,23 @@ fn version_failure(error: S3Error) -> Failure {
 fn lock_failure(error: S3Error) -> Failure {
     match error {
         S3Error::BucketState(message) => Failure::sender("InvalidBucketState", 409, message),
+        S3Error::NoLifecycle { bucket } => Failure::sender(
+            "NoSuchLifecycleConfiguration",
+            404,
+            "The lifecycle configuration does not exist",
+        )
+        .with("BucketName", bucket),
+        S3Error::NotRestorable { storage_class } => Failure::sender(
+            "InvalidObjectState",
+            403,
+            "Restore is not allowed for the object's current storage class",
+        )
+        .with("StorageClass", storage_class),
+        S3Error::RestoreUnderWay => Failure::sender(
+            "RestoreAlreadyInProgress",
+            409,
+            "Object restore is already in progress",
+        ),
         S3Error::Locked => Failure::sender(
             "AccessDenied",
             403,

@@ -6,8 +6,10 @@ use super::checksums::set_checksum;
 use super::conditions::{ReadConditions, State};
 use super::encryption::{customer_key, set_customer_key, set_encryption};
 use super::error::S3Error;
+use super::lifecycle::expiration_header;
 use super::names::check_key;
 use super::range;
+use super::restore::check_readable;
 use super::rows::{ChecksumRow, ObjectRow, shown_time};
 use super::versions::{answered, name};
 use super::words;
@@ -25,8 +27,10 @@ const DEFAULT_TYPE: &str = "binary/octet-stream";
 /// An object, and what of it a request asked for.
 struct Found {
     row: ObjectRow,
-    /// As answers carry it.
+    /// As answers carry them.
     version: Option<String>,
+    restore: Option<String>,
+    expiration: Option<String>,
     /// `None`: all of it.
     range: Option<Range<u64>>,
     /// The checksum to show.
@@ -69,13 +73,24 @@ macro_rules! find {
         };
         conditions.check_read(state, call.now)?;
         let version = answered(&bucket, &row.version);
+        let restore = row.restore_header(call.now);
+        // Of the version that a request names by its id nothing is said.
+        let expiration = match input.version_id {
+            None => expiration_header(view, &input.bucket, &input.key, &row)?,
+            Some(_) => None,
+        };
         select(
             row,
             input.range.as_deref(),
             input.part_number,
             input.checksum_mode.as_ref(),
         )
-        .map(|found| Found { version, ..found })
+        .map(|found| Found {
+            version,
+            restore,
+            expiration,
+            ..found
+        })
     }};
 }
 
@@ -99,6 +114,8 @@ fn select(
     Ok(Found {
         row,
         version: None,
+        restore: None,
+        expiration: None,
         range,
         checksum,
         parts: None,
@@ -139,6 +156,8 @@ fn select_part(row: ObjectRow, number: i32, enabled: bool) -> Result<Found, S3Er
         range: (bytes > 0).then(|| start..start + bytes),
         checksum: checksum.filter(|_| enabled),
         version: None,
+        restore: None,
+        expiration: None,
         parts: (!row.parts.is_empty()).then(|| i32::try_from(count).unwrap_or(i32::MAX)),
         row,
     })
@@ -156,6 +175,8 @@ macro_rules! shown {
             e_tag: Some(found.row.quoted_etag()),
             parts_count: found.parts,
             version_id: found.version.clone(),
+            restore: found.restore.clone(),
+            expiration: found.expiration.clone(),
             ..Default::default()
         };
         set_checksum!(output, found.checksum);
@@ -217,7 +238,7 @@ pub(super) async fn get_object(
 ) -> Result<GetObjectOutput, S3Error> {
     let (call, view) = (&call, &call.view());
     let found = find!(call, view, input)?;
-    check_readable(&found.row)?;
+    check_readable(&found.row, call.now)?;
     let pieces = match &found.range {
         Some(range) => body::slice(&found.row.body, range.clone()),
         None => found.row.body.clone(),
@@ -237,14 +258,4 @@ pub(super) fn head_object(
 ) -> Result<HeadObjectOutput, S3Error> {
     let found = find!(call, view, input)?;
     Ok(shown!(HeadObjectOutput, found, input))
-}
-
-/// Refuses objects that are archived: they have to be restored first.
-pub(super) fn check_readable(row: &ObjectRow) -> Result<(), S3Error> {
-    match row.storage_class() {
-        class @ ("GLACIER" | "DEEP_ARCHIVE") => Err(S3Error::InvalidObjectState {
-            storage_class: class.to_owned(),
-        }),
-        _ => Ok(()),
-    }
 }

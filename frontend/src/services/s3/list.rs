@@ -12,8 +12,9 @@ use base64_simd::URL_SAFE_NO_PAD;
 use cumulog_engine::{RowError, View};
 use cumulog_model::s3::{
     CommonPrefix, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, Object,
+    ListObjectsV2Output, Object, OptionalObjectAttributes,
 };
+use cumulog_shape::Timestamp;
 use std::ops::Bound;
 
 /// Most entries on one page.
@@ -180,6 +181,7 @@ pub(super) fn list_objects(
 ) -> Result<ListObjectsOutput, S3Error> {
     require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let encoded = encoding(input.encoding_type.as_ref())?;
+    let restores = restores_at(call, input.optional_object_attributes.as_deref())?;
     let (prefix, delimiter) = (
         input.prefix.unwrap_or_default(),
         input.delimiter.unwrap_or_default(),
@@ -196,7 +198,7 @@ pub(super) fn list_objects(
         marker: Some(encoded(&marker)),
         // Without a delimiter the last key itself is the next marker, and S3 leaves it to the client to take it.
         next_marker: (page.truncated && !delimiter.is_empty()).then(|| encoded(&page.last)),
-        contents: Some(contents(page.items, encoded, Some(&call.account))),
+        contents: Some(contents(page.items, encoded, Some(&call.account), restores)),
         common_prefixes: Some(common_prefixes(&page.prefixes, encoded)),
         name: Some(input.bucket),
         // Never encoded in this version, unlike everything else.
@@ -216,6 +218,7 @@ pub(super) fn list_objects_v2(
 ) -> Result<ListObjectsV2Output, S3Error> {
     require_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let encoded = encoding(input.encoding_type.as_ref())?;
+    let restores = restores_at(call, input.optional_object_attributes.as_deref())?;
     let (prefix, delimiter) = (
         input.prefix.unwrap_or_default(),
         input.delimiter.unwrap_or_default(),
@@ -239,6 +242,7 @@ pub(super) fn list_objects_v2(
             page.items,
             encoded,
             input.fetch_owner.and_then(|fetch| fetch.then_some(owner)),
+            restores,
         )),
         common_prefixes: Some(common_prefixes(&page.prefixes, encoded)),
         name: Some(input.bucket),
@@ -252,10 +256,28 @@ pub(super) fn list_objects_v2(
     })
 }
 
+/// The time at which restores are to be shown, if the client wants to see them.
+pub(super) fn restores_at(
+    call: &Call,
+    attributes: Option<&[OptionalObjectAttributes]>,
+) -> Result<Option<Timestamp>, S3Error> {
+    for attribute in attributes.unwrap_or_default() {
+        if let OptionalObjectAttributes::Unknown(other) = attribute {
+            let message = "Invalid attribute name specified.";
+            let name = "x-amz-optional-object-attributes";
+            return Err(S3Error::argument(name, other.as_str(), message));
+        }
+    }
+    Ok(attributes
+        .filter(|attributes| !attributes.is_empty())
+        .map(|_| call.now))
+}
+
 fn contents(
     items: Vec<(String, ObjectRow)>,
     encoded: fn(&str) -> String,
     account: Option<&str>,
+    restores_at: Option<Timestamp>,
 ) -> Vec<Object> {
     let object = |(key, row): (String, ObjectRow)| {
         let checksum = row.checksum.as_ref();
@@ -268,6 +290,7 @@ fn contents(
             size: i64::try_from(row.bytes).ok(),
             storage_class: Some(row.storage_class().into()),
             owner: account.map(owner),
+            restore_status: restores_at.and_then(|now| row.restore_status(now)),
             ..Default::default()
         }
     };

@@ -4,11 +4,11 @@
 
 use super::buckets::{open_bucket, owner};
 use super::error::S3Error;
-use super::list::{Query, Rows, common_prefixes, encoding, page_length};
+use super::list::{Query, Rows, common_prefixes, encoding, page_length, restores_at};
 use super::rows::{OBJECTS, ObjectRow, VERSIONS, VersionRow, shown_time};
 use super::versions::{VersionId, place_of, position, shown};
 use crate::call::Call;
-use cumulog_engine::{RowError, View};
+use cumulog_engine::{Read, RowError, View};
 use cumulog_model::s3::{
     DeleteMarkerEntry, ListObjectVersionsInput, ListObjectVersionsOutput, ObjectVersion,
 };
@@ -16,9 +16,12 @@ use std::iter::Peekable;
 use std::ops::Bound;
 
 /// A version or delete marker as the walk gives it.
-struct Entry {
-    row: VersionRow,
-    latest: bool,
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) row: VersionRow,
+    pub(super) sequence: u64,
+    /// It is its key's newest.
+    pub(super) latest: bool,
 }
 
 type Row<T> = Result<(String, T), RowError>;
@@ -26,7 +29,7 @@ type Row<T> = Result<(String, T), RowError>;
 /// Both key spaces as one, in the order of the listing.
 struct Merged<'a> {
     current: Peekable<Rows<'a, ObjectRow>>,
-    older: Peekable<Rows<'a, VersionRow>>,
+    older: Peekable<Rows<'a, (u64, VersionRow)>>,
     /// The key whose newest version came already.
     seen: Option<String>,
 }
@@ -40,9 +43,9 @@ impl Iterator for Merged<'_> {
             (Some(_), _) => true,
             (None, _) => false,
         };
-        let (key, row) = if current_first {
+        let (key, (sequence, row)) = if current_first {
             match self.current.next()? {
-                Ok((key, row)) => (key, of_current(row)),
+                Ok((key, row)) => (key, (row.sequence, of_current(row))),
                 Err(error) => return Some(Err(error)),
             }
         } else {
@@ -53,7 +56,14 @@ impl Iterator for Merged<'_> {
         };
         let latest = self.seen.as_ref() != Some(&key);
         self.seen = Some(key.clone());
-        Some(Ok((key, Entry { row, latest })))
+        Some(Ok((
+            key,
+            Entry {
+                row,
+                sequence,
+                latest,
+            },
+        )))
     }
 }
 
@@ -66,7 +76,7 @@ fn of_current(row: ObjectRow) -> VersionRow {
 }
 
 /// All versions from a key on.
-fn rows<'a>(view: &'a View, bucket: &str, from: Bound<&str>) -> Rows<'a, Entry> {
+pub(super) fn rows<'a>(view: &'a impl Read, bucket: &str, from: Bound<&str>) -> Rows<'a, Entry> {
     let older = match from {
         Bound::Included(key) => Bound::Included((bucket.to_owned(), key.to_owned(), 0)),
         Bound::Excluded(key) => Bound::Excluded((bucket.to_owned(), key.to_owned(), u64::MAX)),
@@ -76,7 +86,7 @@ fn rows<'a>(view: &'a View, bucket: &str, from: Bound<&str>) -> Rows<'a, Entry> 
 }
 
 fn merged<'a>(
-    view: &'a View,
+    view: &'a impl Read,
     bucket: &str,
     from: Bound<&str>,
     older: Bound<(String, String, u64)>,
@@ -87,12 +97,39 @@ fn merged<'a>(
     let current = OBJECTS.scan_from(view, &within, from.as_ref());
     let older = VERSIONS.scan_from(view, &within, older.as_ref());
     let current: Rows<'a, _> = Box::new(current.map(|row| row.map(|((_, key), row)| (key, row))));
-    let older: Rows<'a, _> = Box::new(older.map(|row| row.map(|((_, key, _), row)| (key, row))));
+    let older: Rows<'a, _> =
+        Box::new(older.map(|row| row.map(|((_, key, place), row)| (key, (u64::MAX - place, row)))));
     Box::new(Merged {
         current: current.peekable(),
         older: older.peekable(),
         seen,
     })
+}
+
+/// All versions behind one of `key`.
+pub(super) fn rest<'a>(
+    read: &'a impl Read,
+    bucket: &str,
+    key: &str,
+    sequence: u64,
+) -> Rows<'a, Entry> {
+    let older = Bound::Excluded(place_of(bucket, key, sequence));
+    within(read, bucket, key, older)
+}
+
+fn within<'a>(
+    read: &'a impl Read,
+    bucket: &str,
+    key: &str,
+    older: Bound<(String, String, u64)>,
+) -> Rows<'a, Entry> {
+    merged(
+        read,
+        bucket,
+        Bound::Excluded(key),
+        older,
+        Some(key.to_owned()),
+    )
 }
 
 /// Where the client goes on: behind a key, or behind one of its versions.
@@ -126,19 +163,19 @@ impl Marker {
             // The version `null` was deleted since it was listed: what is left of the key comes.
             None => Bound::Included((bucket.to_owned(), self.key.clone(), 0)),
         };
-        let from = Bound::Excluded(self.key.as_str());
-        Ok(merged(view, bucket, from, older, Some(self.key.clone())))
+        Ok(within(view, bucket, &self.key, older))
     }
 }
 
 /// Lists the versions of a bucket.
 pub(super) fn list_object_versions(
-    _: &Call,
+    call: &Call,
     view: &View,
     mut input: ListObjectVersionsInput,
 ) -> Result<ListObjectVersionsOutput, S3Error> {
     let bucket = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let encoded = encoding(input.encoding_type.as_ref())?;
+    let restores = restores_at(call, input.optional_object_attributes.as_deref())?;
     let marker = Marker::of(&mut input)?;
     let query = Query {
         prefix: input.prefix.as_deref().unwrap_or_default(),
@@ -164,13 +201,14 @@ pub(super) fn list_object_versions(
         } = entry.row;
         let id = shown(&version).to_owned();
         match object {
-            Some(row) => versions.push(shown_version(
-                encoded(&key),
-                id,
-                entry.latest,
-                row,
-                &bucket.account,
-            )),
+            Some(row) => versions.push(ObjectVersion {
+                key: Some(encoded(&key)),
+                version_id: Some(id),
+                is_latest: Some(entry.latest),
+                owner: Some(owner(&bucket.account)),
+                restore_status: restores.and_then(|now| row.restore_status(now)),
+                ..shown_object(&row)
+            }),
             None => delete_markers.push(DeleteMarkerEntry {
                 key: Some(encoded(&key)),
                 version_id: Some(id),
@@ -198,13 +236,7 @@ pub(super) fn list_object_versions(
     })
 }
 
-fn shown_version(
-    key: String,
-    id: String,
-    latest: bool,
-    row: ObjectRow,
-    account: &str,
-) -> ObjectVersion {
+fn shown_object(row: &ObjectRow) -> ObjectVersion {
     let checksum = row.checksum.as_ref();
     ObjectVersion {
         e_tag: Some(row.quoted_etag()),
@@ -212,11 +244,7 @@ fn shown_version(
         checksum_type: checksum.map(|checksum| checksum.shown_type()),
         size: i64::try_from(row.bytes).ok(),
         storage_class: Some(row.storage_class().into()),
-        key: Some(key),
-        version_id: Some(id),
-        is_latest: Some(latest),
         last_modified: Some(shown_time(row.modified_ms)),
-        owner: Some(owner(account)),
         ..Default::default()
     }
 }

@@ -21,6 +21,7 @@ mod draft;
 mod encryption;
 mod error;
 mod get;
+mod lifecycle;
 mod list;
 mod list_versions;
 mod lock;
@@ -32,6 +33,7 @@ mod policy;
 mod put;
 mod range;
 mod receive;
+mod restore;
 mod rows;
 mod source;
 mod tagging;
@@ -58,6 +60,9 @@ const SPACES: &[Space] = &[
     rows::PARTS.space(),
     rows::VERSIONS.space(),
     rows::NULLS.space(),
+    rows::SWEEPS.space(),
+    rows::JOBS.spaces()[0],
+    rows::JOBS.spaces()[1],
     rows::CONFIGURATIONS.space(),
 ];
 
@@ -65,6 +70,7 @@ const SPACES: &[Space] = &[
 pub(crate) fn service() -> Service {
     let service = Service::new(&model::SERVICE)
         .spaces(SPACES)
+        .jobs(rows::JOBS)
         .request_ids(RequestIdStyle::Letters16)
         .internal_code("InternalError")
         .validate(error::check_present)
@@ -97,6 +103,7 @@ pub(crate) fn service() -> Service {
         .write::<model::PutObjectRetention, _>(lock::put_object_retention)
         .read::<model::GetObjectLegalHold, _>(lock::get_object_legal_hold)
         .write::<model::PutObjectLegalHold, _>(lock::put_object_legal_hold)
+        .write::<model::RestoreObject, _>(restore::restore_object)
         .read::<model::ListObjectVersions, _>(list_versions::list_object_versions)
         .read::<model::GetBucketAcl, _>(acl::get_bucket_acl)
         .write::<model::PutBucketAcl, _>(acl::put_bucket_acl)
@@ -111,6 +118,7 @@ pub(crate) fn service() -> Service {
         .write::<model::DeleteObjectTagging, _>(tagging::delete_object_tagging);
     let families = [
         configuration::register,
+        lifecycle::register,
         cors::register,
         website::register,
         encryption::register,

@@ -8,6 +8,7 @@ use super::checksums::set_checksum_value;
 use super::draft::{draft, refuse_unsupported};
 use super::encryption::{customer_key, set_context, set_customer_key, set_encryption};
 use super::error::{S3Error, refuse};
+use super::lifecycle::abort_date;
 use super::names::check_key;
 use super::put::DEFAULT_CHECKSUM;
 use super::receive::{Expected, Received, given_checksums, named_algorithm, receive};
@@ -55,7 +56,10 @@ pub(super) fn create(
         &(input.bucket.clone(), input.key.clone(), id.clone()),
         &row,
     );
+    let abort = abort_date(txn, &input.bucket, &input.key, row.initiated_ms)?.unzip();
     let mut output = CreateMultipartUploadOutput {
+        abort_date: abort.0,
+        abort_rule_id: abort.1,
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(id),
@@ -257,11 +261,17 @@ pub(super) fn abort(
     )])?;
     require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     open_upload(txn, &input.bucket, &input.key, &input.upload_id)?;
-    for (_, part) in parts(txn, &input.upload_id)? {
+    give_up(txn, &input.bucket, &input.key, &input.upload_id)?;
+    Ok(AbortMultipartUploadOutput::default())
+}
+
+/// Ends an upload with all that was stored for it.
+pub(super) fn give_up(txn: &mut Txn, bucket: &str, key: &str, upload: &str) -> Result<(), S3Error> {
+    for (_, part) in parts(txn, upload)? {
         body::release(txn, &part.body)?;
     }
-    remove(txn, input.bucket, input.key, input.upload_id);
-    Ok(AbortMultipartUploadOutput::default())
+    remove(txn, bucket.to_owned(), key.to_owned(), upload.to_owned());
+    Ok(())
 }
 
 pub(super) fn remove(txn: &mut Txn, bucket: String, key: String, upload: String) {

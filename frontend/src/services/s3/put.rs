@@ -6,6 +6,7 @@ use super::conditions::WriteCondition;
 use super::draft::{Draft, draft, refuse_unsupported};
 use super::encryption::{set_context, set_customer_key, set_encryption};
 use super::error::{S3Error, refuse};
+use super::lifecycle::expiration_header;
 use super::names::check_key;
 use super::receive::{Expected, Received, given_checksums, receive};
 use super::rows::{ChecksumRow, Lock, ObjectRow, Traits};
@@ -61,13 +62,16 @@ pub(super) async fn put_object(
             traits,
             ..whole_object(&call, txn, draft, &received, algorithm)?
         };
-        place(&call, txn, to, &input.key, &condition, row)
+        let row = place(&call, txn, to, &input.key, &condition, row)?;
+        let expiration = expiration_header(txn, &input.bucket, &input.key, &row)?;
+        Ok::<_, S3Error>((row, expiration))
     });
-    let row = committed.await?;
+    let (row, expiration) = committed.await?;
     let mut output = PutObjectOutput {
         e_tag: Some(row.quoted_etag()),
         // Not of the version `null`, unlike in other answers.
         version_id: named(&row),
+        expiration,
         ..Default::default()
     };
     set_checksum!(output, row.checksum);

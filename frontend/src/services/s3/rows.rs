@@ -2,6 +2,7 @@
 
 use super::body::Piece;
 use crate::checksum::{Algorithm, Checksum};
+use crate::jobs::Jobs;
 use crate::tables::TableVisitor;
 use cumulog_engine::{Space, Table};
 use cumulog_model::s3::ChecksumType;
@@ -32,6 +33,15 @@ pub(super) const VERSIONS: Table<(String, String, u64), VersionRow> =
 
 /// Where the version `null` of a key stands in [`VERSIONS`], if it does.
 pub(super) const NULLS: Table<(String, String), u64> = Table::new(Space::new(0x0111, "s3/nulls"));
+/// How far a sweep by lifecycle rules has come, by bucket.
+pub(super) const SWEEPS: Table<(String,), SweepRow> = Table::new(Space::new(0x0112, "s3/sweeps"));
+
+/// Work that falls due later.
+pub(super) const JOBS: Jobs = Jobs::new(
+    Space::new(0x01f0, "s3/jobs"),
+    Space::new(0x01f1, "s3/job-times"),
+);
+
 /// Configurations by bucket, kind and id; the id is empty where a bucket has one of a kind.
 pub(super) const CONFIGURATIONS: Table<(String, String, String), ConfigurationRow> =
     Table::new(Space::new(0x0120, "s3/configurations"));
@@ -184,6 +194,21 @@ pub(super) struct RestoreRow {
     pub(super) expires_ms: i64,
 }
 
+/// Behind which version, or which upload, a sweep goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SweepRow {
+    /// Empty: it has not begun.
+    pub(super) key: String,
+    pub(super) sequence: u64,
+    /// The time of that version.
+    pub(super) modified_ms: i64,
+    /// How many versions of the key, up to that one, are not current.
+    pub(super) noncurrent: u32,
+    /// It is through with the versions.
+    pub(super) uploads: bool,
+    pub(super) upload: String,
+}
+
 /// A version that is not the current one, or a delete marker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct VersionRow {
@@ -317,6 +342,7 @@ pub(crate) fn each_table(visitor: &impl TableVisitor) {
     visitor.on(PARTS);
     visitor.on(VERSIONS);
     visitor.on(NULLS);
+    visitor.on(SWEEPS);
     visitor.on(CONFIGURATIONS);
 }
 
@@ -492,6 +518,18 @@ mod tests {
         assert_eq!(
             stored(VERSIONS, (key("b"), key("k"), 7), version),
             "6200016b00010000000000000007:93a17609c0"
+        );
+        let sweep = SweepRow {
+            key: "k".into(),
+            sequence: 1,
+            modified_ms: 2,
+            noncurrent: 3,
+            uploads: true,
+            upload: "u".into(),
+        };
+        assert_eq!(
+            stored(SWEEPS, (key("b"),), sweep),
+            "620001:96a16b010203c3a175"
         );
         assert_eq!(
             stored(UPLOADS, (key("b"), key("k"), key("u")), upload),

@@ -5,8 +5,8 @@ use super::buckets::require_bucket;
 use super::conditions::{ReadConditions, State};
 use super::encryption::CustomerKey;
 use super::error::S3Error;
-use super::get::check_readable;
 use super::names::CopySource;
+use super::restore::check_readable;
 use super::rows::ObjectRow;
 use super::versions::Name;
 use crate::checksum::{Algorithm, Checksum, Hasher};
@@ -72,7 +72,7 @@ impl Source<'_> {
             modified: Timestamp(row.modified_ms),
         };
         self.conditions.check_source(state, now)?;
-        check_readable(&row)?;
+        check_readable(&row, now)?;
         self.customer.check_opens(row.traits.encryption.as_ref())?;
         Ok(row)
     }

@@ -4,6 +4,7 @@ use super::buckets::{open_bucket, owner, require_bucket};
 use super::checksums::set_checksum_value;
 use super::encryption::customer_key;
 use super::error::S3Error;
+use super::lifecycle::abort_date;
 use super::list::{Page, Query, Rows, common_prefixes, encoding, page_length};
 use super::multipart::{open_upload, parts};
 use super::names::canonical_id;
@@ -33,7 +34,10 @@ pub(super) fn list_parts(
     let truncated = rows.len() > max;
     rows.truncate(max);
     let last = rows.last().map_or(0, |(number, _)| *number);
+    let abort = abort_date(view, &input.bucket, &input.key, upload.initiated_ms)?.unzip();
     Ok(ListPartsOutput {
+        abort_date: abort.0,
+        abort_rule_id: abort.1,
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(input.upload_id),

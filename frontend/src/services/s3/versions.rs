@@ -502,6 +502,29 @@ fn check_lock(row: &ObjectRow, now: Timestamp, bypass: bool) -> Result<(), S3Err
     }
 }
 
+/// Deletes a version that is not current, or a delete marker, for good.
+pub(super) fn remove(
+    txn: &mut Txn,
+    (bucket, key): (&str, &str),
+    sequence: u64,
+    row: &VersionRow,
+) -> Result<(), S3Error> {
+    let place = (bucket.to_owned(), key.to_owned());
+    remove_older(txn, &place, sequence, row)?;
+    promote(txn, &place)
+}
+
+/// Writes back what is known of a version.
+pub(super) fn rewrite(txn: &mut Txn, (bucket, key): (&str, &str), current: bool, row: &ObjectRow) {
+    let name = Name {
+        bucket,
+        key,
+        version: None,
+    };
+    let row = row.clone();
+    name.save(txn, Version { row, current });
+}
+
 /// A conditional completion of these uploads would act on a state that its client has not seen.
 fn overtake_uploads(txn: &mut Txn, place: &(String, String)) -> Result<(), S3Error> {
     let uploads: Vec<_> = UPLOADS.scan(txn, place).collect::<Result<_, _>>()?;

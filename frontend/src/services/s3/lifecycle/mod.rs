@@ -1,0 +1,154 @@
+//! Lifecycles: objects expire, move to other storage classes, and uploads are given up, by rules and by the clock.
+//!
+//! [`check`] is what S3 says to a configuration, [`rules`] what a configuration means for one object, and [`sweep`] does
+//! it: at midnight UTC and when a configuration is put.
+
+mod check;
+mod rules;
+mod sweep;
+
+use super::buckets::{open_bucket, require_bucket};
+use super::configuration::Kind;
+use super::error::S3Error;
+use super::rows::{JOBS, ObjectRow, SWEEPS};
+use crate::call::Call;
+use crate::service::Service;
+use cumulog_engine::{Read, Txn, View};
+use cumulog_model::s3::{
+    self as model, DeleteBucketLifecycleInput, DeleteBucketLifecycleOutput,
+    GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput,
+    PutBucketLifecycleConfigurationInput, PutBucketLifecycleConfigurationOutput,
+    TransitionDefaultMinimumObjectSize,
+};
+use cumulog_shape::Timestamp;
+
+/// A bucket's configuration, as it is shown.
+const LIFECYCLE: Kind<GetBucketLifecycleConfigurationOutput> = Kind::new("lifecycle");
+
+/// The job that acts on a bucket's configuration.
+const SWEEP: &str = "lifecycle";
+
+const DAY_MS: i64 = 86_400_000;
+
+pub(super) fn register(service: Service) -> Service {
+    service
+        .write::<model::PutBucketLifecycleConfiguration, _>(put_bucket_lifecycle)
+        .read::<model::GetBucketLifecycleConfiguration, _>(get_bucket_lifecycle)
+        .write::<model::DeleteBucketLifecycle, _>(delete_bucket_lifecycle)
+        .job_handler(SWEEP, sweep::run)
+}
+
+/// Some days after a time, rounded up to midnight UTC.
+pub(super) fn midnight_after(time: Timestamp, days: i64) -> Timestamp {
+    let days = i128::from(days) * i128::from(DAY_MS) + i128::from(time.0);
+    let day_ms = i128::from(DAY_MS);
+    let rounded = (days + day_ms - 1).div_euclid(day_ms) * day_ms;
+    Timestamp(i64::try_from(rounded).unwrap_or(i64::MAX))
+}
+
+/// The next midnight UTC.
+fn next_midnight(now: Timestamp) -> Timestamp {
+    midnight_after(Timestamp(now.0 + 1), 0)
+}
+
+/// Gives a bucket rules; they are acted on at once and every midnight.
+fn put_bucket_lifecycle(
+    call: &Call,
+    txn: &mut Txn,
+    input: PutBucketLifecycleConfigurationInput,
+) -> Result<PutBucketLifecycleConfigurationOutput, S3Error> {
+    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let minimum = match input.transition_default_minimum_object_size {
+        None => TransitionDefaultMinimumObjectSize::AllStorageClasses128K,
+        Some(TransitionDefaultMinimumObjectSize::Unknown(other)) => {
+            return Err(S3Error::request(format!(
+                "Invalid TransitionDefaultMinimumObjectSize found: {other}"
+            )));
+        }
+        Some(known) => known,
+    };
+    let configuration = (input.lifecycle_configuration).ok_or(S3Error::MalformedXml)?;
+    let rules = check::checked(call, configuration.rules)?;
+    let kept = GetBucketLifecycleConfigurationOutput {
+        rules: Some(rules),
+        transition_default_minimum_object_size: Some(minimum.clone()),
+    };
+    LIFECYCLE.put(txn, &input.bucket, &kept);
+    SWEEPS.delete(txn, &(input.bucket.clone(),));
+    JOBS.schedule(call, txn, (SWEEP, &input.bucket), call.now)?;
+    Ok(PutBucketLifecycleConfigurationOutput {
+        transition_default_minimum_object_size: Some(minimum),
+    })
+}
+
+/// Shows a bucket's rules.
+fn get_bucket_lifecycle(
+    _: &Call,
+    view: &View,
+    input: GetBucketLifecycleConfigurationInput,
+) -> Result<GetBucketLifecycleConfigurationOutput, S3Error> {
+    open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    (LIFECYCLE.get(view, &input.bucket)?).ok_or(S3Error::NoLifecycle {
+        bucket: input.bucket,
+    })
+}
+
+/// Takes a bucket's rules off; that there are none is as good.
+fn delete_bucket_lifecycle(
+    _: &Call,
+    txn: &mut Txn,
+    input: DeleteBucketLifecycleInput,
+) -> Result<DeleteBucketLifecycleOutput, S3Error> {
+    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    LIFECYCLE.delete(txn, &input.bucket);
+    stop(txn, &input.bucket)?;
+    Ok(DeleteBucketLifecycleOutput::default())
+}
+
+/// Forgets what was to be done in a bucket that has no rules any more.
+pub(super) fn stop(txn: &mut Txn, bucket: &str) -> Result<(), S3Error> {
+    SWEEPS.delete(txn, &(bucket.to_owned(),));
+    Ok(JOBS.cancel(txn, (SWEEP, bucket))?)
+}
+
+/// The header `x-amz-expiration` of a current version.
+pub(super) fn expiration_header(
+    read: &impl Read,
+    bucket: &str,
+    key: &str,
+    row: &ObjectRow,
+) -> Result<Option<String>, S3Error> {
+    let configuration = LIFECYCLE.get(read, bucket)?;
+    Ok(configuration.and_then(|found| rules::expiration_header(&found, key, row)))
+}
+
+/// When an upload is given up and by which rule, if one says so.
+pub(super) fn abort_date(
+    read: &impl Read,
+    bucket: &str,
+    key: &str,
+    initiated_ms: i64,
+) -> Result<Option<(Timestamp, String)>, S3Error> {
+    let configuration = LIFECYCLE.get(read, bucket)?;
+    Ok(configuration.and_then(|found| rules::abort(&found, key, initiated_ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_rounded_up_to_midnight() {
+        let check = |ms: i64, days, expected_days: i64| {
+            let found = midnight_after(Timestamp(ms), days);
+            assert_eq!(found, Timestamp(expected_days * DAY_MS), "{ms} + {days}");
+        };
+        check(0, 1, 1);
+        check(1, 1, 2);
+        check(DAY_MS - 1, 0, 1);
+        check(10 * DAY_MS + 1, 3, 14);
+        assert_eq!(next_midnight(Timestamp(0)), Timestamp(DAY_MS));
+        assert_eq!(next_midnight(Timestamp(1)), Timestamp(DAY_MS));
+        assert!(midnight_after(Timestamp(i64::MAX), i64::MAX).0 > 0);
+    }
+}
