@@ -15,6 +15,7 @@
 //! - what fails takes everything with it that was built on it, and nothing else: the numbers that transactions count have no
 //!   gap;
 //! - a panic of a closure or a callback hurts nobody else; callbacks run once, in order;
+//! - what is written gets synced within its time, though nobody does anything more;
 //! - closing drains: all that was acknowledged is there afterwards, and the log says that it was closed;
 //! - a body is there as long as a view shows it, and no file is left behind.
 //!
@@ -29,7 +30,19 @@
 //!
 //! Each of these bugs, planted in a copy, is found within the schedules of a short run:
 //!
-//! PLANTED
+//! | planted | found as |
+//! |---|---|
+//! | the root is published before the batch is written | shown, and lost |
+//! | a committer that helped does not look again after it let go of the driver | deadlock, in `nobody_leaves_a_commit_behind` |
+//! | a committer that leaves a batch to the log does not wake it | deadlock |
+//! | a wake-up is forgotten by who goes to sleep, instead of by who woke up | never synced |
+//! | the log is not told of the first deadline | never synced |
+//! | a failure leaves the batch behind it in the queue | acknowledged, not seen |
+//! | a failure does not take the head back | refused, and seen |
+//! | a failure does not wake who waits for room | deadlock |
+//! | waiters are told before the root is shown | acknowledged, not seen |
+//! | a transaction that changes nothing does not wait | told of what nobody may know yet |
+//! | the gravedigger does not ask for views | a missing body |
 //!
 //! `cargo test -p cumulog-engine --features shuttle --test interleavings` runs some hundred schedules of each scenario, as
 //! `./test` does; `CUMULOG_SCHEDULES=100000` as many. A failure prints the schedule, and shuttle's documentation how to
@@ -37,6 +50,8 @@
 
 mod bodies;
 mod scenario;
+
+use std::time::Duration;
 
 use bodies::Bodies;
 use cumulog_engine::Durability;
@@ -60,8 +75,12 @@ fn run(scheduler: impl Scheduler + 'static, scenario: impl Fn() + Send + Sync + 
 }
 
 fn check(scenario: impl Fn() + Clone + Send + Sync + 'static) {
-    run(RandomScheduler::new(schedules()), scenario.clone());
-    run(PctScheduler::new(DEPTH, schedules()), scenario);
+    check_times(1, scenario);
+}
+
+fn check_times(times: usize, scenario: impl Fn() + Clone + Send + Sync + 'static) {
+    run(RandomScheduler::new(times * schedules()), scenario.clone());
+    run(PctScheduler::new(DEPTH, times * schedules()), scenario);
 }
 
 const NO_TROUBLE: Scenario = Scenario {
@@ -69,11 +88,27 @@ const NO_TROUBLE: Scenario = Scenario {
     trouble: Trouble::None,
     clients: 3,
     commits: 3,
+    is_bare: false,
+    sync_delay: Duration::ZERO,
+    mark_delay: Duration::ZERO,
 };
 
 #[test]
 fn committers_that_help_lose_nothing() {
     check(|| NO_TROUBLE.run());
+}
+
+/// Who finds another one writing leaves its commit to that one. As little happens beside that as can, since a few places are
+/// all there are to go wrong.
+#[test]
+fn nobody_leaves_a_commit_behind() {
+    let scenario = Scenario {
+        clients: 2,
+        commits: 1,
+        is_bare: true,
+        ..NO_TROUBLE
+    };
+    check_times(5, move || scenario.run());
 }
 
 #[test]

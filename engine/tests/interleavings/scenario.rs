@@ -23,6 +23,9 @@ const UNLOGGED: Space = Space::new(0x1002, "test/unlogged");
 
 type Note = (u32, u64);
 
+/// As many times others may go first.
+const PATIENCE: u32 = 3000;
+
 /// More operations of the disk than the opening takes.
 const OPENING: u64 = 6;
 
@@ -44,6 +47,10 @@ pub(crate) struct Scenario {
     pub(crate) trouble: Trouble,
     pub(crate) clients: u32,
     pub(crate) commits: u64,
+    /// Does nobody do anything but commit, and nothing come to the aid of who is not woken?
+    pub(crate) is_bare: bool,
+    pub(crate) sync_delay: Duration,
+    pub(crate) mark_delay: Duration,
 }
 
 /// What became known so far. Its lock is held for moments without a switch.
@@ -65,7 +72,14 @@ struct World {
 }
 
 impl Scenario {
-    pub(crate) fn run(self) {
+    /// Without deadlines, nothing but being woken gets anybody on.
+    pub(crate) fn run(mut self) {
+        let delays = [Duration::ZERO, Duration::from_millis(80), Duration::MAX];
+        self.sync_delay = delays[thread_rng().gen_range(0..3)];
+        self.mark_delay = delays[thread_rng().gen_range(0..3)];
+        if self.is_bare {
+            (self.sync_delay, self.mark_delay) = (Duration::MAX, Duration::MAX);
+        }
         let disk = Simulated::new(self.faults());
         let store = self.open(&disk).expect("it fails later");
         let world = World {
@@ -74,15 +88,27 @@ impl Scenario {
             store,
             known: Arc::default(),
         };
+        if self.is_bare {
+            // Else the first commit wakes the log, which has a deadline to note, and so does the preparation of the next
+            // segment once it is done.
+            let first = (u32::MAX, 0);
+            world.wait(first, world.write(first));
+            (0..200).for_each(|_| thread::yield_now());
+        }
         let clients =
             (0..self.clients).map(|client| world.spawn(move |world| world.client(client)));
         let mut threads: Vec<_> = clients.collect();
-        threads.push(world.spawn(World::reader));
+        if !self.is_bare {
+            threads.push(world.spawn(World::reader));
+        }
         if self.trouble == Trouble::Close {
             threads.push(world.spawn(|world| world.store.close().expect("the disk is whole")));
         }
         for thread in threads {
             thread.join().expect("no thread panics");
+        }
+        if self.trouble == Trouble::None && self.sync_delay != Duration::MAX {
+            world.require_sync();
         }
         world.end();
     }
@@ -103,15 +129,13 @@ impl Scenario {
 
     fn open(&self, disk: &Simulated) -> Result<Store, Error> {
         let mut random = thread_rng();
-        // Without a deadline, nothing but being woken gets anybody on.
-        let delays = [Duration::ZERO, Duration::from_millis(80), Duration::MAX];
         let options = Options {
             durability: self.durability,
             ephemeral_spaces: vec![UNLOGGED],
             queue_bytes_max: [200, 1000, 8 << 20][random.gen_range(0..3)],
             segment_bytes: 9 << 10,
-            sync_delay: delays[random.gen_range(0..3)],
-            mark_delay: delays[random.gen_range(0..3)],
+            sync_delay: self.sync_delay,
+            mark_delay: self.mark_delay,
             owner: "test".to_owned(),
             ..Options::default()
         };
@@ -131,6 +155,10 @@ impl World {
     }
 
     fn client(&self, client: u32) {
+        if self.scenario.is_bare {
+            let note = (client, 0);
+            return self.wait(note, self.write(note));
+        }
         let mut waiting = Vec::new();
         for count in 0..self.scenario.commits {
             match thread_rng().gen_range(0..10) {
@@ -296,6 +324,16 @@ impl World {
         clean
     }
 
+    /// What is written is synced after a while, though nobody asks for anything.
+    fn require_sync(&self) {
+        let written = self.store.status().head;
+        let is_synced = |_: &u32| {
+            thread::yield_now();
+            self.store.status().synced >= written || self.scenario.durability == Durability::None
+        };
+        assert!((0..PATIENCE).any(|turn| is_synced(&turn)), "never synced");
+    }
+
     fn end(&self) {
         let closed = self.store.close();
         let view = self.store.view();
@@ -337,7 +375,7 @@ impl World {
                 self.require_survival(&view, &known.acknowledged, self.crash());
             }
         }
-        let late = self.write((u32::MAX, 0)).wait();
+        let late = self.write((u32::MAX, 1)).wait();
         let refused = matches!(late, Err(Error::Closed | Error::Poisoned { .. }));
         assert!(refused, "{late:?}");
     }
