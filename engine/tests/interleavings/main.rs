@@ -2,7 +2,7 @@
 //! lock, wait and disk operation who goes on.
 //!
 //! The store is the real one with all its threads: the log's, the committers that help it, the background syncs, the
-//! preparation of segments, the gravedigger. Below it is the simulated disk, which makes errors where a scenario says so, and
+//! preparation of segments, compactions, the gravedigger. Below it is the simulated disk, which makes errors where a scenario says so, and
 //! whose content is looked at while all of them are at work. Time passes only when somebody waits for it; then it may pass
 //! before anything else happens, or after all of it.
 //!
@@ -143,6 +143,21 @@ fn closing_drains() {
             ..NO_TROUBLE
         };
         check(move || scenario.run());
+    }
+}
+
+#[test]
+fn commits_and_a_compaction_take_nothing_from_each_other() {
+    for durability in [Durability::Process, Durability::Power] {
+        for trouble in [Trouble::Compact, Trouble::CompactWithError] {
+            let scenario = Scenario {
+                durability,
+                trouble,
+                clients: 2,
+                ..NO_TROUBLE
+            };
+            check(move || scenario.run());
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cumulog_engine::disk::{Crash, Fault, Faults, Loss, Simulated};
-use cumulog_engine::{Durability, Error, Options, Pending, Read, Space, Store, Table, View};
+use cumulog_engine::{Durability, Error, Options, Pace, Pending, Read, Space, Store, Table, View};
 use shuttle::rand::{Rng as _, thread_rng};
 use shuttle::thread;
 
@@ -39,6 +39,10 @@ pub(crate) enum Trouble {
     Full,
     /// The store is closed while all are at work.
     Close,
+    /// The log is compacted, twice.
+    Compact,
+    /// The log is compacted while an operation of the disk fails.
+    CompactWithError,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,25 +108,35 @@ impl Scenario {
         if self.trouble == Trouble::Close {
             threads.push(world.spawn(|world| world.store.close().expect("the disk is whole")));
         }
+        if matches!(self.trouble, Trouble::Compact | Trouble::CompactWithError) {
+            threads.push(world.spawn(World::compact));
+        }
         for thread in threads {
             thread.join().expect("no thread panics");
         }
-        if self.trouble == Trouble::None && self.sync_delay != Duration::MAX {
+        if matches!(self.trouble, Trouble::None | Trouble::Compact)
+            && self.sync_delay != Duration::MAX
+        {
             world.require_sync();
         }
         world.end();
+    }
+
+    fn may_fail(&self) -> bool {
+        let troubles = [Trouble::Error, Trouble::Full, Trouble::CompactWithError];
+        troubles.contains(&self.trouble)
     }
 
     fn faults(&self) -> Faults {
         let mut random = thread_rng();
         let mut faults = Faults::default();
         match self.trouble {
-            Trouble::Error => {
+            Trouble::Error | Trouble::CompactWithError => {
                 let fault = [Fault::Io, Fault::Full, Fault::Short(40)][random.gen_range(0..3)];
                 faults.errors.insert(random.gen_range(OPENING..70), fault);
             }
             Trouble::Full => faults.full_from = Some(random.gen_range(OPENING..70)),
-            Trouble::None | Trouble::Close => {}
+            Trouble::None | Trouble::Close | Trouble::Compact => {}
         }
         faults
     }
@@ -136,6 +150,8 @@ impl Scenario {
             segment_bytes: 9 << 10,
             sync_delay: self.sync_delay,
             mark_delay: self.mark_delay,
+            // Only when it is asked for: else there is always a deadline.
+            compaction_bytes_min: u64::MAX,
             owner: "test".to_owned(),
             ..Options::default()
         };
@@ -214,9 +230,9 @@ impl World {
 
     fn failed(&self, note: Note, error: &Error) {
         let expected = match self.scenario.trouble {
-            Trouble::None => false,
+            Trouble::None | Trouble::Compact => false,
             Trouble::Close => matches!(error, Error::Closed),
-            Trouble::Error | Trouble::Full => true,
+            Trouble::Error | Trouble::Full | Trouble::CompactWithError => true,
         };
         assert!(expected, "{error}");
         if !matches!(error, Error::Uncertain { .. } | Error::Poisoned { .. }) {
@@ -271,6 +287,17 @@ impl World {
         if let Ok(Ok(seen)) = seen.wait() {
             let view = self.store.view();
             assert!(total(&view) >= seen && view.get(UNLOGGED, b"key").is_some());
+        }
+    }
+
+    fn compact(&self) {
+        for pace in [Pace::Full, Pace::Gentle] {
+            let done = self.store.compact(pace).wait();
+            let view = self.store.view();
+            match done {
+                Ok(compacted) => assert!(compacted.lsn <= view.lsn()),
+                Err(error) => assert!(self.scenario.may_fail(), "{error}"),
+            }
         }
     }
 
@@ -368,10 +395,7 @@ impl World {
                 );
             }
             Err(error) => {
-                assert!(
-                    matches!(self.scenario.trouble, Trouble::Error | Trouble::Full),
-                    "{error}"
-                );
+                assert!(self.scenario.may_fail(), "{error}");
                 self.require_survival(&view, &known.acknowledged, self.crash());
             }
         }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use cumulog_engine::disk::{Crash, Faults, Simulated};
 use cumulog_engine::{
-    Blob, BlobId, Durability, Error, Label, Lsn, Options, Pending, Read, Store, Txn, View,
+    Blob, BlobId, Compacting, Durability, Error, Label, Lsn, Options, Pending, Read, Store, Txn,
+    View,
 };
 
 use crate::state::{Body, SPACE, State, content, is_logged, require, shows};
@@ -76,6 +77,8 @@ pub(crate) struct Run<'a> {
     published: usize,
     /// Answers that are still to come, and what they were computed on.
     waiting: Vec<(Pending<Outcome>, Outcome)>,
+    /// Compactions, and whether the store was closed before.
+    compacting: Vec<(Compacting, bool)>,
     bodies: Vec<Finished>,
     held: Vec<Held>,
     ran: Published,
@@ -103,6 +106,7 @@ impl<'a> Run<'a> {
             }],
             published: 0,
             waiting: Vec::new(),
+            compacting: Vec::new(),
             bodies: Vec::new(),
             held: Vec::new(),
             ran: Arc::default(),
@@ -148,6 +152,10 @@ impl<'a> Run<'a> {
                 }
             }
             Step::Write { size, is_logged } => self.write(*size, *is_logged),
+            Step::Compact(pace) => {
+                let compacting = self.session.store().compact(*pace);
+                self.compacting.push((compacting, self.is_closed));
+            }
             Step::DropBody(place) => drop(taken(&mut self.bodies, *place)),
             Step::Close => self.close(),
             Step::Reopen(end, durability, crash_at) => match self.plan.kind {
@@ -344,6 +352,7 @@ impl<'a> Run<'a> {
                 Err(error) => assert!(self.disk.crashed(), "{error}"),
             }
         }
+        self.settle_compactions();
         if self.disk.crashed() {
             return;
         }
@@ -354,6 +363,19 @@ impl<'a> Run<'a> {
             thread::yield_now();
         }
         assert_eq!(*self.ran.lock().expect("no panic"), self.expected);
+    }
+
+    fn settle_compactions(&mut self) {
+        for (compacting, was_closed) in self.compacting.drain(..) {
+            match compacting.wait() {
+                Ok(compacted) => {
+                    let last = self.moments.last().expect("there is one from the start");
+                    assert!(compacted.lsn <= last.lsn);
+                }
+                Err(Error::Closed) => assert!(was_closed || self.is_closed),
+                Err(error) => assert!(self.disk.crashed(), "{error}"),
+            }
+        }
     }
 
     fn pause(&mut self, time: Duration) {
@@ -418,6 +440,7 @@ impl<'a> Run<'a> {
     /// Drops the last handle. If it has a thread, that closes it.
     fn drop_store(&mut self) {
         self.waiting.clear();
+        self.compacting.clear();
         if self.plan.kind == Kind::Threaded {
             self.session = Session::Threaded(Store::ephemeral(Options::default()));
             if !self.disk.crashed() {
@@ -449,6 +472,7 @@ impl<'a> Run<'a> {
             End::Crash(crash) => crash,
         };
         self.waiting.clear();
+        self.compacting.clear();
         let is_clean = self.is_closed && !self.disk.crashed();
         let acknowledged = self.moments[self.published].lsn;
         let survives =
@@ -689,6 +713,7 @@ fn options(plan: &Plan, durability: Durability) -> Options {
         ephemeral_spaces: vec![SPACE[SPACE.len() - 1]],
         queue_bytes_max: plan.queue_bytes_max,
         segment_bytes: plan.segment_bytes,
+        compaction_bytes_min: plan.compaction_bytes_min,
         seed: (plan.kind == Kind::Stepped).then_some(1),
         owner: "test".to_owned(),
         ..Options::default()

@@ -3,8 +3,8 @@
 
 use std::ops::Bound;
 
-use cumulog_engine::Durability;
 use cumulog_engine::disk::{Crash, Loss};
+use cumulog_engine::{Durability, Pace};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -16,6 +16,7 @@ pub(crate) struct Plan {
     pub(crate) durability: Durability,
     pub(crate) segment_bytes: u64,
     pub(crate) queue_bytes_max: usize,
+    pub(crate) compaction_bytes_min: u64,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -52,6 +53,8 @@ pub(crate) enum Step {
         is_logged: bool,
     },
     DropBody(usize),
+    /// Asks for a compaction.
+    Compact(Pace),
     Close,
     Reopen(End, Durability, Option<u64>),
 }
@@ -112,13 +115,15 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let bytes = (
         select(vec![8 << 10, 64 << 10, 1 << 20]),
         select(vec![2 << 10, 8 << 20]),
+        select(vec![u64::MAX, 1 << 10]),
     );
     (kind, durability(), bytes, vec(step(), 1..60)).prop_map(
-        |(kind, durability, (segment_bytes, queue_bytes_max), steps)| Plan {
+        |(kind, durability, (segment_bytes, queue_bytes_max, compaction_bytes_min), steps)| Plan {
             kind,
             durability,
             segment_bytes,
             queue_bytes_max,
+            compaction_bytes_min,
             steps,
         },
     )
@@ -158,6 +163,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => any::<usize>().prop_map(Step::DropView),
         5 => write,
         2 => any::<usize>().prop_map(Step::DropBody),
+        3 => select(vec![Pace::Gentle, Pace::Full]).prop_map(Step::Compact),
         1 => Just(Step::Close),
         5 => (end(), durability(), prop::option::weighted(0.3, 0..150u64))
             .prop_map(|(end, durability, crash_at)| Step::Reopen(end, durability, crash_at)),
