@@ -5,14 +5,11 @@
 //!
 //! The CRCs are linear, so a multipart upload's whole-object value is computed from its parts' values alone
 //! ([`Checksum::append`]); the cryptographic digests can't do that, which is why S3 has composite checksums.
-//!
-//! # Limits
-//!
-//! The XXHASH family of the current model is known by name to the S3 service, which refuses it.
 
 use base64_simd::STANDARD;
 use crc_fast::CrcAlgorithm;
 use sha2::Digest as _;
+use std::hash::Hasher as _;
 
 use crate::hex;
 
@@ -31,13 +28,19 @@ pub(crate) enum Algorithm {
     Sha256,
     /// SHA-512.
     Sha512,
+    /// XXH64 with seed 0.
+    XxHash64,
+    /// XXH3 of 64 bits, with seed 0.
+    XxHash3,
+    /// XXH3 of 128 bits, with seed 0.
+    XxHash128,
     /// MD5: entity tags, `Content-MD5`, SQS message digests.
     Md5,
 }
 
 impl Algorithm {
     /// Every algorithm, in the order in which S3 lists its members.
-    pub(crate) const ALL: [Algorithm; 7] = [
+    pub(crate) const ALL: [Algorithm; 10] = [
         Algorithm::Crc32,
         Algorithm::Crc32c,
         Algorithm::Crc64Nvme,
@@ -45,6 +48,9 @@ impl Algorithm {
         Algorithm::Sha256,
         Algorithm::Sha512,
         Algorithm::Md5,
+        Algorithm::XxHash64,
+        Algorithm::XxHash3,
+        Algorithm::XxHash128,
     ];
 
     /// The name that `x-amz-sdk-checksum-algorithm` and `ChecksumAlgorithm` use.
@@ -57,6 +63,9 @@ impl Algorithm {
             Algorithm::Sha256 => "SHA256",
             Algorithm::Sha512 => "SHA512",
             Algorithm::Md5 => "MD5",
+            Algorithm::XxHash64 => "XXHASH64",
+            Algorithm::XxHash3 => "XXHASH3",
+            Algorithm::XxHash128 => "XXHASH128",
         }
     }
 
@@ -70,6 +79,9 @@ impl Algorithm {
             Algorithm::Sha256 => "x-amz-checksum-sha256",
             Algorithm::Sha512 => "x-amz-checksum-sha512",
             Algorithm::Md5 => "x-amz-checksum-md5",
+            Algorithm::XxHash64 => "x-amz-checksum-xxhash64",
+            Algorithm::XxHash3 => "x-amz-checksum-xxhash3",
+            Algorithm::XxHash128 => "x-amz-checksum-xxhash128",
         }
     }
 
@@ -87,8 +99,8 @@ impl Algorithm {
     pub(crate) const fn value_bytes(self) -> usize {
         match self {
             Algorithm::Crc32 | Algorithm::Crc32c => 4,
-            Algorithm::Crc64Nvme => 8,
-            Algorithm::Md5 => 16,
+            Algorithm::Crc64Nvme | Algorithm::XxHash64 | Algorithm::XxHash3 => 8,
+            Algorithm::Md5 | Algorithm::XxHash128 => 16,
             Algorithm::Sha1 => 20,
             Algorithm::Sha256 => 32,
             Algorithm::Sha512 => 64,
@@ -131,6 +143,9 @@ enum State {
     Sha256(sha2::Sha256),
     Sha512(Box<sha2::Sha512>),
     Md5(md5::Md5),
+    XxHash64(Box<twox_hash::XxHash64>),
+    XxHash3(Box<twox_hash::XxHash3_64>),
+    XxHash128(Box<twox_hash::XxHash3_128>),
 }
 
 impl Hasher {
@@ -146,6 +161,9 @@ impl Hasher {
             Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
             Algorithm::Sha512 => State::Sha512(Box::new(sha2::Sha512::new())),
             Algorithm::Md5 => State::Md5(md5::Md5::new()),
+            Algorithm::XxHash64 => State::XxHash64(Box::new(twox_hash::XxHash64::with_seed(0))),
+            Algorithm::XxHash3 => State::XxHash3(Box::default()),
+            Algorithm::XxHash128 => State::XxHash128(Box::default()),
         })
     }
 
@@ -158,6 +176,9 @@ impl Hasher {
             State::Sha256(_) => Algorithm::Sha256,
             State::Sha512(_) => Algorithm::Sha512,
             State::Md5(_) => Algorithm::Md5,
+            State::XxHash64(_) => Algorithm::XxHash64,
+            State::XxHash3(_) => Algorithm::XxHash3,
+            State::XxHash128(_) => Algorithm::XxHash128,
         }
     }
 
@@ -170,6 +191,9 @@ impl Hasher {
             State::Sha256(hasher) => hasher.update(bytes),
             State::Sha512(hasher) => hasher.update(bytes),
             State::Md5(hasher) => hasher.update(bytes),
+            State::XxHash64(hasher) => hasher.write(bytes),
+            State::XxHash3(hasher) => hasher.write(bytes),
+            State::XxHash128(hasher) => hasher.write(bytes),
         }
     }
 
@@ -183,6 +207,9 @@ impl Hasher {
             State::Sha256(hasher) => hasher.finalize().to_vec(),
             State::Sha512(hasher) => hasher.finalize().to_vec(),
             State::Md5(hasher) => hasher.finalize().to_vec(),
+            State::XxHash64(hasher) => hasher.finish().to_be_bytes().to_vec(),
+            State::XxHash3(hasher) => hasher.finish().to_be_bytes().to_vec(),
+            State::XxHash128(hasher) => hasher.finish_128().to_be_bytes().to_vec(),
         };
         Checksum { algorithm, value }
     }
@@ -270,6 +297,9 @@ mod tests {
             "MJ7MSJwS1utMxA9QyQLytNDtd+5RGnx6m808qG1M2G+YndNbxf9JlnDaNCVbRbDP2DDoH2Bdz33FVC6TrpzXbw==",
         );
         check(Algorithm::Md5, "XrY7u+Ae7tCTyyK7j1rNww==");
+        check(Algorithm::XxHash64, "RatnNLIeaWg=");
+        check(Algorithm::XxHash3, "1Eex6kDmmIs=");
+        check(Algorithm::XxHash128, "340J6T+HSQCpm4d1zBW2xw==");
     }
 
     fn check(algorithm: Algorithm, base64: &str) {

@@ -25,6 +25,9 @@ macro_rules! set_checksum_value {
             Some(Algorithm::Sha256) => $output.checksum_sha256 = value,
             Some(Algorithm::Sha512) => $output.checksum_sha512 = value,
             Some(Algorithm::Md5) => $output.checksum_md5 = value,
+            Some(Algorithm::XxHash64) => $output.checksum_xxhash64 = value,
+            Some(Algorithm::XxHash3) => $output.checksum_xxhash3 = value,
+            Some(Algorithm::XxHash128) => $output.checksum_xxhash128 = value,
             None => {}
         }
     }};

@@ -16,14 +16,6 @@ macro_rules! given_checksums {
     ($input:expr) => {{
         use $crate::checksum::Algorithm;
         let input = &$input;
-        $crate::services::s3::error::refuse(&[
-            ("x-amz-checksum-xxhash64", input.checksum_xxhash64.is_some()),
-            ("x-amz-checksum-xxhash3", input.checksum_xxhash3.is_some()),
-            (
-                "x-amz-checksum-xxhash128",
-                input.checksum_xxhash128.is_some(),
-            ),
-        ])?;
         [
             (Algorithm::Crc32, input.checksum_crc32.as_deref()),
             (Algorithm::Crc32c, input.checksum_crc32_c.as_deref()),
@@ -32,13 +24,16 @@ macro_rules! given_checksums {
             (Algorithm::Sha256, input.checksum_sha256.as_deref()),
             (Algorithm::Sha512, input.checksum_sha512.as_deref()),
             (Algorithm::Md5, input.checksum_md5.as_deref()),
+            (Algorithm::XxHash64, input.checksum_xxhash64.as_deref()),
+            (Algorithm::XxHash3, input.checksum_xxhash3.as_deref()),
+            (Algorithm::XxHash128, input.checksum_xxhash128.as_deref()),
         ]
     }};
 }
 pub(super) use given_checksums;
 
 /// What inputs say by [`given_checksums`].
-pub(super) type Given<'a> = [(Algorithm, Option<&'a str>); 7];
+pub(super) type Given<'a> = [(Algorithm, Option<&'a str>); 10];
 
 /// What the client said of a body before it sent it.
 pub(super) struct Expected {
@@ -150,22 +145,15 @@ fn one_checksum_only() -> S3Error {
 pub(super) fn named_algorithm(
     name: Option<&ChecksumAlgorithm>,
 ) -> Result<Option<Algorithm>, S3Error> {
-    let Some(name) = name else {
-        return Ok(None);
+    let known = |name: &ChecksumAlgorithm| {
+        Algorithm::from_name(name.as_str()).ok_or_else(|| {
+            S3Error::request(
+                "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, \
+                 CRC32C, CRC64NVME, SHA1, SHA256]",
+            )
+        })
     };
-    if let Some(algorithm) = Algorithm::from_name(name.as_str()) {
-        return Ok(Some(algorithm));
-    }
-    match name {
-        ChecksumAlgorithm::Unknown(_) => Err(S3Error::request(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, \
-             CRC32C, CRC64NVME, SHA1, SHA256]",
-        )),
-        other => Err(S3Error::header(format!(
-            "x-amz-checksum-{}",
-            other.as_str().to_ascii_lowercase()
-        ))),
-    }
+    name.map(known).transpose()
 }
 
 /// Reads the value of a checksum header or element.
