@@ -63,6 +63,8 @@ impl World {
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) request_id: Arc<str>,
+    /// The other id of the request, which S3 has.
+    pub(crate) host_id: Option<Arc<str>>,
     pub(crate) service: &'static str,
     pub(crate) operation: &'static str,
     pub(crate) account: Arc<str>,

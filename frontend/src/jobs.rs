@@ -314,6 +314,7 @@ impl Runner<'_> {
     /// The call that a job makes: nobody's request.
     fn call(&self, service: &Service) -> Call {
         Call {
+            host_id: None,
             request_id: service
                 .request_ids
                 .make(&*self.world.random)

@@ -75,6 +75,7 @@ impl TestWorld {
         ];
         Call {
             request_id: "test".into(),
+            host_id: None,
             service,
             operation: "Test",
             account: DEFAULT_ACCOUNT.into(),

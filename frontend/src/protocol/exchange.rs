@@ -154,6 +154,7 @@ impl<'a> Exchange<'a> {
             .map_or("", |credential| &credential.region);
         Call {
             request_id: Arc::clone(&trace.request_id),
+            host_id: trace.host_id.clone(),
             service: trace.service,
             operation,
             account: shared(call::account(access_key), &emulator.account),

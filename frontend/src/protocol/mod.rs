@@ -40,7 +40,7 @@ struct Trace {
     operation: &'static str,
     request_id: Arc<str>,
     /// S3 identifies a request twice.
-    host_id: Option<String>,
+    host_id: Option<Arc<str>>,
     lsn: Arc<AtomicU64>,
     error: Option<String>,
 }
@@ -54,7 +54,7 @@ impl Trace {
             self.request_id = service.request_ids.make(random).into();
         }
         if service.request_ids == RequestIdStyle::Letters16 {
-            self.host_id = Some(random.letters(76));
+            self.host_id = Some(random.letters(76).into());
         }
     }
 }

@@ -4,7 +4,7 @@ mod dynamodb;
 mod dynamodbstreams;
 pub(crate) mod fuzzing;
 pub(crate) mod s3;
-mod sqs;
+pub(crate) mod sqs;
 mod sts;
 
 use crate::{service::Service, tables::TableVisitor};

@@ -4,6 +4,7 @@
 use super::buckets::{open_bucket, owner};
 use super::error::S3Error;
 use super::names::canonical_id;
+use super::notification::{Change, notify};
 use super::ownership::check_acl;
 use super::rows::{BUCKETS, BucketRow, GrantRow, Traits};
 use super::versions::name;
@@ -363,7 +364,7 @@ pub(super) fn put_bucket_acl(
 
 /// Gives an object an ACL.
 pub(super) fn put_object_acl(
-    _: &Call,
+    call: &Call,
     txn: &mut Txn,
     mut input: PutObjectAclInput,
 ) -> Result<PutObjectAclOutput, S3Error> {
@@ -373,6 +374,13 @@ pub(super) fn put_object_acl(
     let mut version = name.open(txn, "PUT")?;
     check_acl(txn, &input.bucket, &bucket, &acl)?;
     acl.save_object(&mut version.row.traits);
+    let change = Change {
+        event: "ObjectAcl:Put",
+        key: name.key,
+        version: &version.row.version,
+        object: Some(&version.row),
+    };
+    notify(call, txn, (name.bucket, &bucket), &change)?;
     name.save(txn, version);
     Ok(PutObjectAclOutput::default())
 }

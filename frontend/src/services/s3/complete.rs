@@ -12,6 +12,7 @@ use super::error::S3Error;
 use super::lifecycle::expiration_header;
 use super::multipart::{open_upload, part_number, parts, remove};
 use super::names::path_encoded;
+use super::notification::created;
 use super::put::DEFAULT_CHECKSUM;
 use super::receive::{given_checksums, parse_checksum};
 use super::rows::{BucketRow, ChecksumRow, OBJECTS, ObjectPart, ObjectRow, PartRow, UploadRow};
@@ -92,6 +93,8 @@ fn assemble(
     check_conflict(txn, input, &condition, &upload)?;
     let to = (input.bucket.as_str(), bucket);
     let row = place(call, txn, to, &input.key, &condition, row)?;
+    let event = "ObjectCreated:CompleteMultipartUpload";
+    created(call, txn, to, event, &input.key, &row)?;
     for (_, part) in uploaded {
         body::release(txn, &part.body)?;
     }

@@ -12,6 +12,7 @@ use super::encryption::{self, set_context, set_customer_key, set_encryption};
 use super::error::{S3Error, refuse};
 use super::lifecycle::expiration_header;
 use super::names::check_key;
+use super::notification::created;
 use super::put::DEFAULT_CHECKSUM;
 use super::receive::named_algorithm;
 use super::rows::{ChecksumRow, ObjectRow, Traits, shown_time};
@@ -83,6 +84,7 @@ pub(super) async fn copy_object(
             };
             body::share(txn, &row.body)?;
             let row = place(&call, txn, to, &input.key, &plan.condition, row)?;
+            created(&call, txn, to, "ObjectCreated:Copy", &input.key, &row)?;
             let output = CopyObjectOutput {
                 version_id: answered(&bucket, &row.version),
                 copy_source_version_id: source_version,

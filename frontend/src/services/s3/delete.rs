@@ -5,6 +5,7 @@ use super::buckets::open_bucket;
 use super::conditions::unquoted;
 use super::error::{S3Error, refuse};
 use super::names::check_key;
+use super::notification::{Change, notify};
 use super::rows::BucketRow;
 use super::versions::{self, Deletion, Name, VersionId, delete_version, name};
 use crate::call::Call;
@@ -64,10 +65,37 @@ impl Target<'_> {
         if let Some(tag) = self.if_match {
             check_match(txn, name, tag)?;
         }
-        match name.version {
-            Some(id) => delete_version(call, txn, bucket, name, (id, self.bypass)),
-            None => versions::delete(call, txn, (name.bucket, bucket), name.key),
+        let deletion = match name.version {
+            Some(id) => delete_version(call, txn, bucket, name, (id, self.bypass))?,
+            None => versions::delete(call, txn, (name.bucket, bucket), name.key)?,
+        };
+        self.notify(call, txn, bucket, &deletion)?;
+        Ok(deletion)
+    }
+
+    fn notify(
+        &self,
+        call: &Call,
+        txn: &mut Txn,
+        bucket: &BucketRow,
+        deletion: &Deletion,
+    ) -> Result<(), S3Error> {
+        let name = self.name;
+        let leaves_marker = deletion.marker && name.version.is_none();
+        if !deletion.existed && !leaves_marker {
+            return Ok(());
         }
+        let event = match leaves_marker {
+            true => "ObjectRemoved:DeleteMarkerCreated",
+            false => "ObjectRemoved:Delete",
+        };
+        let change = Change {
+            event,
+            key: name.key,
+            version: deletion.version.as_deref().unwrap_or_default(),
+            object: None,
+        };
+        notify(call, txn, (name.bucket, bucket), &change)
     }
 }
 

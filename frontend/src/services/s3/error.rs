@@ -184,6 +184,8 @@ pub(super) enum S3Error {
     UnknownEmail,
     /// Not the key that the object is encrypted with.
     WrongCustomerKey,
+    /// What another service refuses, in its words.
+    Elsewhere(Failure),
     /// Of a configuration.
     Configuration(ConfigurationError),
     /// A row that does not decode, or a body without its bytes.
@@ -316,6 +318,7 @@ impl From<S3Error> for Failure {
             | S3Error::NotModified { .. }
             | S3Error::PreconditionFailed { .. } => condition_failure(error),
             S3Error::Configuration(error) => error.into(),
+            S3Error::Elsewhere(failure) => failure,
             S3Error::AclsDisabled
             | S3Error::AclWithOwnership
             | S3Error::AclWithBlock

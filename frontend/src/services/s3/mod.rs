@@ -27,6 +27,7 @@ mod list_versions;
 mod lock;
 mod multipart;
 mod names;
+mod notification;
 mod ownership;
 mod part_copy;
 mod policy;
@@ -122,6 +123,7 @@ pub(crate) fn service() -> Service {
         cors::register,
         website::register,
         encryption::register,
+        notification::register,
         ownership::register,
         policy::register,
     ];

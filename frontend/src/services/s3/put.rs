@@ -8,6 +8,7 @@ use super::encryption::{set_context, set_customer_key, set_encryption};
 use super::error::{S3Error, refuse};
 use super::lifecycle::expiration_header;
 use super::names::check_key;
+use super::notification::created;
 use super::receive::{Expected, Received, given_checksums, receive};
 use super::rows::{ChecksumRow, Lock, ObjectRow, Traits};
 use super::versions::{named, place};
@@ -63,6 +64,7 @@ pub(super) async fn put_object(
             ..whole_object(&call, txn, draft, &received, algorithm)?
         };
         let row = place(&call, txn, to, &input.key, &condition, row)?;
+        created(&call, txn, to, "ObjectCreated:Put", &input.key, &row)?;
         let expiration = expiration_header(txn, &input.bucket, &input.key, &row)?;
         Ok::<_, S3Error>((row, expiration))
     });

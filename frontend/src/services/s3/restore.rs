@@ -6,6 +6,7 @@
 use super::buckets::open_bucket;
 use super::error::{S3Error, refuse};
 use super::lifecycle::midnight_after;
+use super::notification::{Change, notify};
 use super::rows::{ObjectRow, RestoreRow};
 use super::versions::name;
 use crate::call::Call;
@@ -98,7 +99,7 @@ pub(super) fn restore_object(
     txn: &mut Txn,
     input: RestoreObjectInput,
 ) -> Result<RestoreObjectOutput, S3Error> {
-    open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     let name = name!(input);
     let mut version = name.open(txn, "POST")?;
     let request = input.restore_request.ok_or(S3Error::MalformedXml)?;
@@ -132,6 +133,13 @@ pub(super) fn restore_object(
         ready_ms,
         expires_ms: midnight_after(from, days).0,
     });
+    let change = Change {
+        event: "ObjectRestore:Post",
+        key: name.key,
+        version: &version.row.version,
+        object: Some(&version.row),
+    };
+    notify(call, txn, (name.bucket, &bucket), &change)?;
     name.save(txn, version);
     Ok(RestoreObjectOutput {
         status_code: Some(status_code),

@@ -3,6 +3,7 @@
 use super::buckets::open_bucket;
 use super::draft::{TAGS_MAX, check_tag};
 use super::error::S3Error;
+use super::notification::{Change, notify};
 use super::rows::{BUCKETS, BucketRow};
 use super::versions::{Name, answered, name};
 use crate::call::Call;
@@ -73,7 +74,7 @@ pub(super) fn get_object_tagging(
 
 /// Replaces an object's tags.
 pub(super) fn put_object_tagging(
-    _: &Call,
+    call: &Call,
     txn: &mut Txn,
     input: PutObjectTaggingInput,
 ) -> Result<PutObjectTaggingOutput, S3Error> {
@@ -84,24 +85,25 @@ pub(super) fn put_object_tagging(
         return Err(S3Error::BadRequest("Object tags cannot be greater than 10"));
     }
     Ok(PutObjectTaggingOutput {
-        version_id: set_tags(txn, &bucket, name, "PUT", tags)?,
+        version_id: set_tags(call, txn, &bucket, name, "PUT", tags)?,
     })
 }
 
 /// Removes an object's tags.
 pub(super) fn delete_object_tagging(
-    _: &Call,
+    call: &Call,
     txn: &mut Txn,
     input: DeleteObjectTaggingInput,
 ) -> Result<DeleteObjectTaggingOutput, S3Error> {
     let bucket = open_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
     Ok(DeleteObjectTaggingOutput {
-        version_id: set_tags(txn, &bucket, name!(input), "DELETE", Vec::new())?,
+        version_id: set_tags(call, txn, &bucket, name!(input), "DELETE", Vec::new())?,
     })
 }
 
 /// Gives a version its tags; returns its id as answers carry it.
 fn set_tags(
+    call: &Call,
     txn: &mut Txn,
     bucket: &BucketRow,
     name: Name<'_>,
@@ -111,6 +113,16 @@ fn set_tags(
     let mut version = name.open(txn, method)?;
     version.row.tags = tags;
     let id = answered(bucket, &version.row.version);
+    let change = Change {
+        event: match method {
+            "PUT" => "ObjectTagging:Put",
+            _ => "ObjectTagging:Delete",
+        },
+        key: name.key,
+        version: &version.row.version,
+        object: Some(&version.row),
+    };
+    notify(call, txn, (name.bucket, bucket), &change)?;
     name.save(txn, version);
     Ok(id)
 }

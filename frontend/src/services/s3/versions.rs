@@ -419,6 +419,8 @@ pub(super) struct Deletion {
     pub(super) version: Option<String>,
     /// Whether that is a delete marker.
     pub(super) marker: bool,
+    /// Whether there was something to delete.
+    pub(super) existed: bool,
 }
 
 /// Deletes an object: for good, or by a delete marker if its bucket keeps versions.
@@ -451,12 +453,16 @@ pub(super) fn delete(
         overtake_uploads(txn, &place)?;
     }
     if bucket.versioning == Versioning::Never {
-        return Ok(Deletion::default());
+        return Ok(Deletion {
+            existed,
+            ..Default::default()
+        });
     }
     put_older(txn, &place, sequence, &row);
     Ok(Deletion {
         version: Some(shown(&row.version).to_owned()),
         marker: true,
+        existed,
     })
 }
 
@@ -476,6 +482,7 @@ pub(super) fn delete_version(
         .get(txn, &place)?
         .filter(|row| row.version == version.id());
     let mut marker = false;
+    let mut existed = true;
     if let Some(row) = current {
         check_lock(&row, now, bypass)?;
         body::release(txn, &row.body)?;
@@ -487,11 +494,14 @@ pub(super) fn delete_version(
         }
         marker = row.object.is_none();
         remove_older(txn, &place, sequence, &row)?;
+    } else {
+        existed = false;
     }
     promote(txn, &place)?;
     Ok(Deletion {
         version: answered(bucket, version.id()),
         marker,
+        existed,
     })
 }
 

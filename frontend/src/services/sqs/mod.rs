@@ -12,6 +12,7 @@ mod batch;
 #[cfg(test)]
 mod chaos;
 mod digest;
+pub(crate) mod door;
 mod error;
 mod fifo;
 mod filter;

@@ -70,7 +70,7 @@ pub(super) async fn send_message(
     })
 }
 
-fn put(call: &Call, txn: &mut Txn, queue: &Queue, draft: Draft) -> Result<Sent> {
+pub(super) fn put(call: &Call, txn: &mut Txn, queue: &Queue, draft: Draft) -> Result<Sent> {
     let mut ledger = Ledger::open(txn, queue, call.clock().now().0)?;
     let sent = send(&mut ledger, call, queue, draft)?;
     ledger.close(&call.state::<Signals>());

@@ -17,6 +17,8 @@ pub(in crate::services::s3) enum ConfigurationError {
     TooMany,
     /// The bucket that is to take access logs is not there.
     NoLogBucket(String),
+    /// Queues that cannot be told, and why.
+    Destinations(Vec<(String, &'static str)>),
     Policy(Malformed),
     PolicyTooLarge,
     /// A policy that lets in everyone, where that is blocked.
@@ -68,6 +70,20 @@ impl Missing {
     }
 }
 
+/// The elements that name several arguments.
+const NUMBERED: [(&str, &str); 10] = [
+    ("ArgumentName1", "ArgumentValue1"),
+    ("ArgumentName2", "ArgumentValue2"),
+    ("ArgumentName3", "ArgumentValue3"),
+    ("ArgumentName4", "ArgumentValue4"),
+    ("ArgumentName5", "ArgumentValue5"),
+    ("ArgumentName6", "ArgumentValue6"),
+    ("ArgumentName7", "ArgumentValue7"),
+    ("ArgumentName8", "ArgumentValue8"),
+    ("ArgumentName9", "ArgumentValue9"),
+    ("ArgumentName10", "ArgumentValue10"),
+];
+
 impl From<ConfigurationError> for S3Error {
     fn from(error: ConfigurationError) -> S3Error {
         S3Error::Configuration(error)
@@ -106,6 +122,14 @@ impl From<ConfigurationError> for Failure {
                 "The target bucket for logging does not exist",
             )
             .with("TargetBucket", bucket),
+            ConfigurationError::Destinations(wrong) => {
+                let message = "Unable to validate the following destination configurations";
+                let mut failure = Failure::sender("InvalidArgument", 400, message);
+                for ((arn, why), (name, value)) in wrong.into_iter().zip(NUMBERED) {
+                    failure = failure.with(name, arn).with(value, why);
+                }
+                failure
+            }
             ConfigurationError::Policy(error) => {
                 Failure::sender("MalformedPolicy", 400, error.to_string())
             }

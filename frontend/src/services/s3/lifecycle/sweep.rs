@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::services::s3::error::S3Error;
 use crate::services::s3::list_versions::{self, Entry};
 use crate::services::s3::multipart;
+use crate::services::s3::notification::{Change, notify};
 use crate::services::s3::rows::{BUCKETS, BucketRow, SWEEPS, SweepRow, UPLOADS};
 use crate::services::s3::versions;
 use cumulog_engine::Txn;
@@ -158,10 +159,17 @@ impl Sweep<'_> {
     fn act(&self, txn: &mut Txn, key: &str, entry: Entry, action: Action) -> Result<(), S3Error> {
         match action {
             Action::Expire => {
-                versions::delete(self.call, txn, (self.name, self.bucket), key)?;
+                let done = versions::delete(self.call, txn, (self.name, self.bucket), key)?;
+                let event = match done.marker {
+                    true => "LifecycleExpiration:DeleteMarkerCreated",
+                    false => "LifecycleExpiration:Delete",
+                };
+                self.notify(txn, event, key, done.version.as_deref())?;
             }
             Action::Remove => {
                 versions::remove(txn, (self.name, key), entry.sequence, &entry.row)?;
+                let version = Some(entry.row.version.as_str());
+                self.notify(txn, "LifecycleExpiration:Delete", key, version)?;
             }
             Action::Move(class) => {
                 let mut entry = entry;
@@ -173,6 +181,22 @@ impl Sweep<'_> {
             }
         }
         Ok(())
+    }
+
+    fn notify(
+        &self,
+        txn: &mut Txn,
+        event: &'static str,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<(), S3Error> {
+        let change = Change {
+            event,
+            key,
+            version: version.unwrap_or_default(),
+            object: None,
+        };
+        notify(self.call, txn, (self.name, self.bucket), &change)
     }
 
     /// Looks at some uploads; returns where to go on.
