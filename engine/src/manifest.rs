@@ -28,7 +28,7 @@
 //! Numbers before the payload are little-endian. Fields are only ever appended, at the end of the arrays; a reader skips
 //! those that it doesn't know. One that it must know comes with an incompatible feature bit.
 
-use crate::disk::{Access, Disk, read_full, write_full};
+use crate::disk::{Access, Disk, Site, read_full, write_full};
 use crate::error::{Error, Failure};
 use crate::log::record::Link;
 use crate::log::segment::{Cut, Id};
@@ -252,7 +252,8 @@ pub(crate) fn prepare(
     };
     let file = file.map_err(Failure::io("create", &path))?;
     write_full(&*file, &manifest.encode(), 0).map_err(Failure::io("write", &path))?;
-    file.sync_data().map_err(Failure::io("sync", &path))
+    file.sync_data_at(Site::ManifestFile)
+        .map_err(Failure::io("sync", &path))
 }
 
 /// Puts the prepared manifest in the place of the one that counts. Whether a crash finds the one or the other is open until

@@ -5,7 +5,7 @@ use crate::compaction::request::{Compacting, Pace, Request};
 use crate::compaction::runner::{Compactions, Compactor};
 use crate::compaction::sweep;
 use crate::compaction::trigger::Growth;
-use crate::disk::{Disk, Lock, LockError};
+use crate::disk::{Disk, Lock, LockError, Site};
 use crate::error::{Error, Failure};
 use crate::log::DIRECTORY_NAME;
 use crate::log::driver::Driver;
@@ -306,7 +306,8 @@ impl Store {
             // nobody may read what a loss of power could take: a sync in its old place is the best there is now.
             Err(Failure::NoSpace { .. }) => {
                 if let Some((path, file)) = found.last {
-                    file.sync_data().map_err(Error::io("sync", &path))?;
+                    file.sync_data_at(Site::LogInPlace)
+                        .map_err(Error::io("sync", &path))?;
                 }
                 false
             }

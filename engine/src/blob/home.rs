@@ -9,7 +9,7 @@
 
 use super::coalesced::Coalesced;
 use super::pack::Packs;
-use crate::disk::{Disk, File};
+use crate::disk::{Disk, File, Site};
 use crate::error::Failure;
 use crate::sync::Mutex;
 use std::collections::BTreeMap;
@@ -114,10 +114,9 @@ impl Home {
             return Ok(());
         }
         let ticket = self.names.ticket();
-        if self
-            .names
-            .cover(ticket, || self.disk.sync_directory(&self.directory))
-        {
+        if self.names.cover(ticket, || {
+            self.disk.sync_directory_at(&self.directory, Site::BlobName)
+        }) {
             return Ok(());
         }
         // Other names may be lost with it, and no later sync would tell.
@@ -133,7 +132,8 @@ impl Home {
     ) -> Result<(), Failure> {
         if self.syncs_first {
             // Nothing refers to it yet: a failed sync is the end of this file only.
-            file.sync_data().map_err(Failure::io("sync", path))?;
+            file.sync_data_at(Site::BlobFile)
+                .map_err(Failure::io("sync", path))?;
         } else {
             self.note_unsynced(id, path, file)?;
         }
@@ -169,15 +169,16 @@ impl Home {
         self.check()?;
         let unsynced = mem::take(&mut *self.unsynced.lock());
         for (path, file) in unsynced.files.values() {
-            file.sync_data().map_err(|_| self.fail(path.clone()))?;
+            file.sync_data_at(Site::BlobsInBackground)
+                .map_err(|_| self.fail(path.clone()))?;
         }
         let names = [
-            (unsynced.names, &self.directory),
-            (unsynced.directory, &self.parent),
+            (unsynced.names, &self.directory, Site::BlobNamesInBackground),
+            (unsynced.directory, &self.parent, Site::BlobsDirectory),
         ];
-        for (_, directory) in names.into_iter().filter(|(changed, _)| *changed) {
+        for (_, directory, site) in names.into_iter().filter(|(changed, ..)| *changed) {
             self.disk
-                .sync_directory(directory)
+                .sync_directory_at(directory, site)
                 .map_err(|_| self.fail(directory.clone()))?;
         }
         Ok(())

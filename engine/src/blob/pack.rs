@@ -5,7 +5,7 @@
 
 use super::coalesced::Coalesced;
 use super::home::Home;
-use crate::disk::{File, write_full};
+use crate::disk::{File, Site, write_full};
 use crate::error::Failure;
 use std::collections::BTreeMap;
 use std::io;
@@ -131,7 +131,10 @@ impl Home {
             return self.note_unsynced(pack.id, &pack.path, &pack.file);
         }
         let ticket = pack.sync.ticket();
-        if pack.sync.cover(ticket, || pack.file.sync_data()) {
+        if pack
+            .sync
+            .cover(ticket, || pack.file.sync_data_at(Site::BlobRange))
+        {
             return Ok(());
         }
         // The ranges that earlier syncs covered are safe, and this pack takes no more.

@@ -3,7 +3,7 @@
 use super::home::{Home, Name, name};
 use super::row::{DURABLE, Place, Row};
 use super::{Blobs, PIECE_BYTES};
-use crate::disk::{Access, File, read_full, write_full};
+use crate::disk::{Access, File, Site, read_full, write_full};
 use crate::error::{Error, Failure};
 use crate::key::Key as _;
 use crate::log::record;
@@ -188,7 +188,9 @@ impl Home {
                 .disk
                 .open(path, Access::Write)
                 .map_err(Failure::io("open", path))?;
-            return file.sync_data().map_err(Failure::io("sync", path));
+            return file
+                .sync_data_at(Site::BlobInPlace)
+                .map_err(Failure::io("sync", path));
         }
         copied?;
         self.disk
@@ -213,14 +215,20 @@ impl Home {
             write_full(&*target, &piece[..count], offset).map_err(Failure::io("write", to))?;
             offset += count as u64;
         }
-        target.sync_data().map_err(Failure::io("sync", to))
+        target
+            .sync_data_at(Site::BlobCopied)
+            .map_err(Failure::io("sync", to))
     }
 
     fn sync_names(&self) -> Result<(), Failure> {
-        for directory in [Some(self.directory()), self.directory().parent()] {
-            let directory = directory.expect("it is below the store's");
+        let parent = self.directory().parent();
+        let parent = parent.expect("it is below the store's");
+        for (directory, site) in [
+            (self.directory(), Site::BlobCopyName),
+            (parent, Site::BlobCopyDirectory),
+        ] {
             self.disk
-                .sync_directory(directory)
+                .sync_directory_at(directory, site)
                 .map_err(Failure::io("sync", directory))?;
         }
         Ok(())

@@ -46,7 +46,7 @@ pub(crate) mod runner;
 pub(crate) mod sweep;
 pub(crate) mod trigger;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Site};
 use crate::error::Failure;
 use crate::log::segment::{Cut, Id};
 use crate::manifest::{self, Manifest, Named};
@@ -223,12 +223,12 @@ impl Compaction {
             Stage::Rename(written) => self.rename(written)?,
             Stage::SyncSnapshots => {
                 // Crash argument 2: the names before the manifest that names them.
-                self.sync(&self.snapshots())?;
+                self.sync(&self.snapshots(), Site::SnapshotName)?;
                 Stage::SyncDirectory
             }
             Stage::SyncDirectory => {
                 if !self.names_directory && !self.renamed.is_empty() {
-                    self.sync_own_directory()?;
+                    self.sync_own_directory(Site::SnapshotDirectory)?;
                 }
                 Stage::Prepare
             }
@@ -243,7 +243,7 @@ impl Compaction {
             }
             Stage::Commit => {
                 // Crash argument 1: nothing is removed before this has returned.
-                self.sync_own_directory()?;
+                self.sync_own_directory(Site::ManifestName)?;
                 Stage::Sweep(Sweep::new(&*self.disk, &self.directory, &self.manifest))
             }
             Stage::Sweep(mut sweep) => {
@@ -298,7 +298,7 @@ impl Compaction {
             return Ok(Stage::Write(writing));
         }
         let summary = writing.writer.finish()?;
-        writing.writer.sync()?;
+        writing.writer.sync(Site::SnapshotFile)?;
         let Writing { origin, writer, .. } = writing;
         let to = origin.path(&self.snapshots());
         let from = temporary(&to);
@@ -329,16 +329,16 @@ impl Compaction {
         self.directory.join(snapshot::DIRECTORY_NAME)
     }
 
-    fn sync(&self, directory: &Path) -> Result<(), Failure> {
+    fn sync(&self, directory: &Path, site: Site) -> Result<(), Failure> {
         self.disk
-            .sync_directory(directory)
+            .sync_directory_at(directory, site)
             .map_err(Failure::io("sync", directory))
     }
 
     /// Crash argument 5: others have names in it too.
-    fn sync_own_directory(&self) -> Result<(), Failure> {
+    fn sync_own_directory(&self, site: Site) -> Result<(), Failure> {
         let path = self.directory.clone();
-        self.sync(&self.directory)
+        self.sync(&self.directory, site)
             .map_err(|_| Failure::Poisoned { path })
     }
 
@@ -407,7 +407,7 @@ impl Writing {
         self.last_key = Some(last);
         self.writer.flush()?;
         if self.writer.bytes() - self.synced_bytes >= SYNC_BYTES {
-            self.writer.sync()?;
+            self.writer.sync(Site::SnapshotPart)?;
             self.synced_bytes = self.writer.bytes();
         }
         Ok(true)

@@ -1,6 +1,6 @@
 //! Removing what a manifest made superfluous.
 
-use crate::disk::{Access, Disk};
+use crate::disk::{Access, Disk, Site};
 use crate::error::{Error, Failure};
 use crate::log;
 use crate::log::segment::sequence_of;
@@ -147,7 +147,7 @@ fn is_made_durable(disk: &dyn Disk, directory: &Path, manifest: &Manifest) -> Re
         }
         Err(_) => return Ok(false),
     }
-    disk.sync_directory(directory)
+    disk.sync_directory_at(directory, Site::ManifestRenewed)
         .map_err(Error::io("sync", directory))?;
     Ok(true)
 }

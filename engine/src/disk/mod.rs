@@ -25,6 +25,7 @@
 
 mod real;
 mod simulated;
+mod site;
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
@@ -35,6 +36,7 @@ pub use real::{Allocation, Real};
 pub use simulated::{
     Crash, Fault, Faults, Loss, NameOrder, Omission, Operation, OperationKind, Simulated,
 };
+pub use site::Site;
 
 /// The most parts that one [`File::write_at`] takes in; the rest make the write a short one.
 pub const PARTS_MAX: usize = 1024;
@@ -92,6 +94,15 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// # Errors
     /// Any error is final, see the module's documentation.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// The same, and says where in the engine, for disks that want to know.
+    ///
+    /// # Errors
+    /// Those of [`sync_directory`](Disk::sync_directory).
+    fn sync_directory_at(&self, path: &Path, site: Site) -> io::Result<()> {
+        let _ = site;
+        self.sync_directory(path)
+    }
 
     /// Takes the exclusive lock that the file at `path` stands for, creating the file if need be, and writes `owner`
     /// into it for the next one to read, if the disk has room for it. The lock ends with the returned guard or with the process, however that
@@ -162,6 +173,15 @@ pub trait File: Debug + Send + Sync {
     /// # Errors
     /// Any error is final, see the module's documentation.
     fn sync_data(&self) -> io::Result<()>;
+
+    /// The same, and says where in the engine, for disks that want to know.
+    ///
+    /// # Errors
+    /// Those of [`sync_data`](File::sync_data).
+    fn sync_data_at(&self, site: Site) -> io::Result<()> {
+        let _ = site;
+        self.sync_data()
+    }
 }
 
 /// What an opened file may be used for.

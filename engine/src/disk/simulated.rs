@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::{Access, Disk, File, Lock, LockError};
+use super::{Access, Disk, File, Lock, LockError, Site};
 use crate::sync::Mutex;
 use medium::{Change, Inode, Medium};
 
@@ -145,6 +145,8 @@ pub struct Operation {
     pub offset: u64,
     /// How many bytes were asked for, or 0.
     pub bytes: u64,
+    /// Of a sync, the place in the engine.
+    pub site: Option<Site>,
 }
 
 /// What was called: see the methods of [`Disk`] and [`File`].
@@ -196,7 +198,7 @@ impl fmt::Display for Operation {
                 write!(f, " {}+{}", self.offset, self.bytes)
             }
             OperationKind::SetLen | OperationKind::Allocate => write!(f, " {}", self.bytes),
-            _ => Ok(()),
+            _ => self.site.map_or(Ok(()), |site| write!(f, " {site:?}")),
         }
     }
 }
@@ -342,6 +344,19 @@ impl Simulated {
         })
     }
 
+    fn sync_names(&self, path: &Path, site: Option<Site>) -> io::Result<()> {
+        let path = &*normal(path);
+        let mut state = self.state.lock();
+        match state.begin_sync(OperationKind::SyncDirectory, path, site)? {
+            Some(fault @ (Fault::Io | Fault::Full)) => {
+                state.medium.fail_to_sync_directory(path);
+                fault.refuse()
+            }
+            _ if state.omits() => Ok(()),
+            _ => state.medium.sync_directory(path),
+        }
+    }
+
     fn change(&self, kind: OperationKind, path: &Path, change: Change) -> io::Result<()> {
         let mut state = self.state.lock();
         state.begin_change(kind, path, (0, 0), &change)?;
@@ -381,6 +396,7 @@ impl State {
             path: path.to_owned(),
             offset,
             bytes,
+            site: None,
         });
         if self.faults.crash_at == Some(number) {
             self.crashed = true;
@@ -391,6 +407,21 @@ impl State {
             self.space_bytes = Some(0);
         }
         Ok(self.faults.errors.get(&number).copied())
+    }
+
+    /// The same for a sync.
+    fn begin_sync(
+        &mut self,
+        kind: OperationKind,
+        path: &Path,
+        site: Option<Site>,
+    ) -> io::Result<Option<Fault>> {
+        let before = self.trace.len();
+        let begun = self.begin(kind, path, (0, 0), None);
+        if let Some(sync) = self.trace.get_mut(before) {
+            sync.site = site;
+        }
+        begun
     }
 
     /// The same for an operation that only looks, and either fails or does not.
@@ -549,16 +580,11 @@ impl Disk for Simulated {
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        let path = &*normal(path);
-        let mut state = self.state.lock();
-        match state.begin(OperationKind::SyncDirectory, path, (0, 0), None)? {
-            Some(fault @ (Fault::Io | Fault::Full)) => {
-                state.medium.fail_to_sync_directory(path);
-                fault.refuse()
-            }
-            _ if state.omits() => Ok(()),
-            _ => state.medium.sync_directory(path),
-        }
+        self.sync_names(path, None)
+    }
+
+    fn sync_directory_at(&self, path: &Path, site: Site) -> io::Result<()> {
+        self.sync_names(path, Some(site))
     }
 
     fn lock(&self, path: &Path, owner: &str) -> Result<Box<dyn Lock>, LockError> {
@@ -638,6 +664,22 @@ impl SimulatedFile {
             .name(self.inode)
             .unwrap_or(&self.path)
             .to_owned()
+    }
+
+    fn sync(&self, site: Option<Site>) -> io::Result<()> {
+        let mut state = self.disk.state.lock();
+        let path = self.name(&state);
+        match state.begin_sync(OperationKind::SyncData, &path, site)? {
+            Some(fault @ (Fault::Io | Fault::Full)) => {
+                state.medium.fail_to_sync_data(self.inode);
+                fault.refuse()
+            }
+            _ if state.omits() => Ok(()),
+            _ => {
+                state.medium.sync_data(self.inode);
+                Ok(())
+            }
+        }
     }
 
     fn require_write(&self) -> io::Result<()> {
@@ -729,19 +771,11 @@ impl File for SimulatedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.disk.state.lock();
-        let path = self.name(&state);
-        match state.begin(OperationKind::SyncData, &path, (0, 0), None)? {
-            Some(fault @ (Fault::Io | Fault::Full)) => {
-                state.medium.fail_to_sync_data(self.inode);
-                fault.refuse()
-            }
-            _ if state.omits() => Ok(()),
-            _ => {
-                state.medium.sync_data(self.inode);
-                Ok(())
-            }
-        }
+        self.sync(None)
+    }
+
+    fn sync_data_at(&self, site: Site) -> io::Result<()> {
+        self.sync(Some(site))
     }
 }
 

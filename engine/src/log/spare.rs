@@ -5,7 +5,7 @@
 //! file system left. On a full disk the spare is what deletes and compaction go on in.
 
 use super::segment::{BLOCK_BYTES, file_name};
-use crate::disk::{Access, Disk, File};
+use crate::disk::{Access, Disk, File, Site};
 use crate::error::Failure;
 use crate::sync;
 use crate::sync::thread::{self, JoinHandle};
@@ -190,7 +190,7 @@ impl Spares {
         // After a failed sync the file is of no use any more.
         spare
             .file
-            .sync_data()
+            .sync_data_at(Site::SpareGrown)
             .map_err(Failure::io("sync", &spare.path))?;
         spare.bytes = needed;
         Ok(spare)
@@ -262,8 +262,13 @@ impl Request {
                 .or_else(|_| self.create(&path))?,
             None => self.create(&path)?,
         };
-        for directory in [&self.directory].into_iter().chain(&self.unsynced) {
-            match self.disk.sync_directory(directory) {
+        let parents = self
+            .unsynced
+            .iter()
+            .map(|parent| (parent, Site::SpareParents));
+        let own = (&self.directory, Site::SpareName);
+        for (directory, site) in [own].into_iter().chain(parents) {
+            match self.disk.sync_directory_at(directory, site) {
                 Ok(()) => {}
                 // A directory far above ours that we may not even open was not created by us.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
@@ -314,7 +319,9 @@ impl Request {
         let file = self
             .create_empty(&temporary)
             .map_err(Failure::io("create", &temporary))?;
-        let reserved = file.allocate(bytes).and_then(|()| file.sync_data());
+        let reserved = file
+            .allocate(bytes)
+            .and_then(|()| file.sync_data_at(Site::SpareZeros));
         // Only now, with its zeros synced, does it get a segment's name.
         match reserved.and_then(|()| self.disk.rename(&temporary, path)) {
             Ok(()) => Ok(file),

@@ -5,7 +5,7 @@ use super::segment::{BLOCK_BYTES, Cut, Header, Id, RESERVE_BYTES};
 use super::spare::{Prepared, Spares};
 use crate::blob::Blobs;
 use crate::compaction::trigger::Growth;
-use crate::disk::{File, write_full};
+use crate::disk::{File, Site, write_full};
 use crate::error::Failure;
 use crate::store::Lsn;
 use crate::sync::Mutex;
@@ -62,7 +62,7 @@ impl SyncJob {
     pub(crate) fn run(self) -> Result<Lsn, Failure> {
         // Bodies before what refers to them: crash argument 2 of [`crate::blob`].
         self.blobs.sync()?;
-        sync(&self.segment).map_err(Fault::failure)?;
+        sync(&self.segment, Site::LogInBackground).map_err(Fault::failure)?;
         Ok(self.lsn)
     }
 }
@@ -293,7 +293,7 @@ impl Writer {
     /// would give the old segment back what was cut off.
     fn confirm_cut(&mut self) -> Result<(), Fault> {
         self.write_control(Kind::DurableMark)?;
-        self.sync()
+        self.sync(Site::LogCutOff)
     }
 
     /// Opens the next segment. On refusal the log is as it was.
@@ -316,7 +316,7 @@ impl Writer {
 
     fn open_segment(&mut self, spare: Prepared) -> Result<(), Fault> {
         // Crash argument 1: the header below vouches for everything before the cut, so that must be synced.
-        self.sync()?;
+        self.sync(Site::LogBeforeHeader)?;
         let header = self.header_for(&spare);
         let segment = Segment {
             seed: Seed::new(header.salt),
@@ -328,7 +328,7 @@ impl Writer {
         let refused = |error| Fault::Refused(Failure::io("write", &segment.path)(error));
         write_full(&*segment.file, &header.encode(), 0).map_err(refused)?;
         // Crash argument 2: no record before its segment's header is synced.
-        sync(&segment)?;
+        sync(&segment, Site::LogHeader)?;
         let is_carrying = !self.carry.is_empty();
         let mut position = Cut {
             sequence: header.sequence,
@@ -346,7 +346,7 @@ impl Writer {
             position.bytes += self.carry.len() as u64;
             write_full(&*segment.file, &self.carry, BLOCK_BYTES as u64).map_err(refused)?;
             // Crash argument 4: from here on the copies count, and the originals don't.
-            sync(&segment)?;
+            sync(&segment, Site::LogCarried)?;
             self.carry = Vec::new();
         }
         self.segments += 1;
@@ -381,10 +381,10 @@ impl Writer {
     }
 
     /// Makes everything written durable, and before it the bodies that it refers to: crash argument 2 of [`crate::blob`].
-    fn sync(&mut self) -> Result<(), Fault> {
+    fn sync(&mut self, site: Site) -> Result<(), Fault> {
         if let Some(segment) = &self.segment {
             self.blobs.sync()?;
-            sync(segment)?;
+            sync(segment, site)?;
             self.synced = self.position.link.lsn;
         }
         Ok(())
@@ -392,7 +392,7 @@ impl Writer {
 
     /// Makes every appended batch durable. An error is final.
     pub(crate) fn sync_appended(&mut self) -> Result<(), Failure> {
-        self.sync().map_err(Fault::failure)
+        self.sync(Site::LogRecords).map_err(Fault::failure)
     }
 
     /// What another thread can sync meanwhile, if anything.
@@ -428,7 +428,8 @@ impl Writer {
             self.begin_segment().map_err(Fault::failure)?;
         }
         self.finish_segment().map_err(Fault::failure)?;
-        self.sync().map_err(Fault::failure)?;
+        self.sync(Site::LogBeforeCompaction)
+            .map_err(Fault::failure)?;
         Ok(self.position)
     }
 
@@ -443,13 +444,13 @@ impl Writer {
     /// Syncs, and says in the log that it was closed, unless it says so already.
     pub(crate) fn close(&mut self) -> Result<(), Failure> {
         self.settle()?;
-        self.sync().map_err(Fault::failure)?;
+        self.sync(Site::LogBeforeClose).map_err(Fault::failure)?;
         let unfinished = self.segment.is_some() && !self.appendable;
         if unfinished || (self.segment.is_none() && !self.clean) {
             self.begin_segment().map_err(Fault::failure)?;
         }
         self.write_control(Kind::Close).map_err(Fault::failure)?;
-        self.sync().map_err(Fault::failure)?;
+        self.sync(Site::LogClosed).map_err(Fault::failure)?;
         self.appendable = false;
         if let Some(segment) = &self.segment {
             // Gives back what was reserved. It's only space: everything up to here is synced, zeros come after it.
@@ -478,9 +479,9 @@ impl Fault {
 }
 
 /// Crash argument 5: an error is final, whatever it is.
-fn sync(segment: &Segment) -> Result<(), Fault> {
+fn sync(segment: &Segment, site: Site) -> Result<(), Fault> {
     let mut lost = segment.lost.lock();
-    *lost = *lost || segment.file.sync_data().is_err();
+    *lost = *lost || segment.file.sync_data_at(site).is_err();
     if *lost {
         return Err(Fault::Poisoned(segment.path.clone()));
     }

@@ -4,7 +4,7 @@ use super::{
     BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, ENTRY_HEADER_BYTES, FOOTER_BYTES, Origin, Summary,
     block_hasher, digest, u32_at,
 };
-use crate::disk::{Disk, File, write_full};
+use crate::disk::{Disk, File, Site, write_full};
 use crate::error::Failure;
 use crc_fast::Digest;
 use std::io;
@@ -119,9 +119,9 @@ impl Writer {
     }
 
     /// Makes what is written durable. After a failure the file is of no use any more.
-    pub(crate) fn sync(&self) -> Result<(), Failure> {
+    pub(crate) fn sync(&self, site: Site) -> Result<(), Failure> {
         self.file
-            .sync_data()
+            .sync_data_at(site)
             .map_err(Failure::io("sync", &self.path))
     }
 
