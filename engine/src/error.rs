@@ -45,6 +45,15 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The state takes up all the memory that it may. Nothing was changed; it may work again once something is deleted.
+    #[error("the state would take {bytes} bytes of memory, and may take {bytes_max}")]
+    NoMemory {
+        /// What it would take.
+        bytes: u64,
+        /// What it may take: [`Options::memory_bytes_max`](crate::Options).
+        bytes_max: u64,
+    },
+
     /// Another process has the directory open.
     #[error("{} is locked by {owner}", path.display())]
     Locked {
@@ -157,6 +166,10 @@ pub(crate) enum Failure {
         kind: io::ErrorKind,
         reason: String,
     },
+    NoMemory {
+        bytes: u64,
+        bytes_max: u64,
+    },
     TooLarge {
         bytes: usize,
         bytes_max: usize,
@@ -199,6 +212,7 @@ impl From<Failure> for Error {
                 path,
                 source: io::Error::new(kind, reason),
             },
+            Failure::NoMemory { bytes, bytes_max } => Error::NoMemory { bytes, bytes_max },
             Failure::TooLarge { bytes, bytes_max } => Error::TooLarge { bytes, bytes_max },
             Failure::Closed => Error::Closed,
         }

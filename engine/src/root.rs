@@ -137,6 +137,12 @@ impl Root {
             .sum()
     }
 
+    /// The bytes of all keys and values.
+    pub(crate) fn bytes(&self) -> u64 {
+        let all = self.spaces.iter().chain(self.parked.iter());
+        all.map(|(_, contents)| contents.entries.bytes()).sum()
+    }
+
     /// Writes an entry; returns the value that it replaced, see [`Tree::put`].
     pub(crate) fn put(
         &mut self,

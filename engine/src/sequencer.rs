@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     logged: Logged,
     durability: Durability,
     bytes_max: usize,
+    memory_bytes_max: Option<u64>,
     /// Do committers write what they queued, so that the log need not be woken?
     pub(crate) committers_help: bool,
     directory: PathBuf,
@@ -73,6 +74,8 @@ struct Queue {
     effects: Vec<u8>,
     spare_bytes: Vec<u8>,
     log: LogStatus,
+    /// Was the last transaction that would have made the state larger refused for want of memory?
+    lacks_memory: bool,
     /// A background task of the log is done, or it should look again.
     nudged: bool,
     /// Compactions that were asked for.
@@ -192,6 +195,7 @@ impl Shared {
             },
             logged,
             bytes_max: options.queue_bytes_max,
+            memory_bytes_max: options.memory_bytes_max,
             // A run that is to repeat leaves all of it to one thread.
             committers_help: options.durability != Durability::Power && options.seed.is_none(),
             directory: directory.to_path_buf(),
@@ -211,6 +215,9 @@ impl Shared {
             durability: self.durability,
             poisoned: matches!(queue.refused, Some(Failure::Poisoned { .. })),
             lacks_space: queue.log.lacks_space || self.blobs.lacks_space(),
+            lacks_memory: queue.lacks_memory,
+            memory_bytes: queue.head.memory_bytes(),
+            memory_bytes_max: self.memory_bytes_max,
             log_bytes: queue.log.log_bytes,
             segments: queue.log.segments,
             compactions: self.compactions.lock().clone(),
@@ -225,7 +232,9 @@ impl Shared {
         let mut open = OpenTxn::new(&mut queue, self.logged.clone());
         let result = transaction(open.txn());
         let refusal = match &result {
-            Ok(_) if open.txn().changed() => open.refusal(&self.directory),
+            Ok(_) if open.txn().changed() => open
+                .refusal(&self.directory)
+                .or_else(|| open.lacks_memory(self.memory_bytes_max)),
             _ => {
                 let callbacks = if result.is_ok() {
                     open.txn().take_callbacks()
@@ -567,15 +576,19 @@ impl Queue {
 /// The head while a closure runs on it. Dropped, also by a panic, it gives the head back as it was.
 struct OpenTxn<'a> {
     queue: &'a mut Queue,
+    /// Of all keys and values, before.
+    bytes_before: u64,
     txn: Option<Txn>,
 }
 
 impl<'a> OpenTxn<'a> {
     fn new(queue: &'a mut Queue, logged: Logged) -> OpenTxn<'a> {
         let root = mem::take(&mut queue.head);
+        let bytes_before = root.bytes();
         let txn = Txn::new(root, logged, mem::take(&mut queue.effects));
         OpenTxn {
             queue,
+            bytes_before,
             txn: Some(txn),
         }
     }
@@ -607,6 +620,23 @@ impl<'a> OpenTxn<'a> {
             path: directory.to_path_buf(),
         });
         self.queue.refused.clone().or(no_space)
+    }
+
+    /// Why the state may not grow. Whatever makes it smaller is taken, how large it may be; that the tree around the entries
+    /// shrinks as well is not asked for.
+    fn lacks_memory(&mut self, bytes_max: Option<u64>) -> Option<Failure> {
+        let bytes_before = self.bytes_before;
+        let may_grow = self.txn().is_even_if_full();
+        let root = self.txn().root();
+        let grows = root.bytes() > bytes_before && !may_grow;
+        let bytes = root.memory_bytes();
+        let bytes_max = bytes_max?;
+        if grows {
+            self.queue.lacks_memory = bytes > bytes_max;
+        } else if bytes < bytes_max {
+            self.queue.lacks_memory = false;
+        }
+        (grows && bytes > bytes_max).then_some(Failure::NoMemory { bytes, bytes_max })
     }
 
     fn finish(mut self) -> Done {

@@ -58,6 +58,9 @@ pub struct Options {
     pub ephemeral_spaces: Vec<Space>,
     /// How many bytes may wait for the log before commits block.
     pub queue_bytes_max: usize,
+    /// How many bytes the state may take in memory, see [`Status::memory_bytes`]. Beyond that, transactions that make it
+    /// larger are refused. `None`: any number. A larger state is opened all the same.
+    pub memory_bytes_max: Option<u64>,
     /// How large a segment file gets; the first ones are smaller.
     pub segment_bytes: u64,
     /// The log is compacted by itself when that is worth it, but not before it has grown, or there is garbage, by so many
@@ -80,6 +83,7 @@ impl Default for Options {
             durability: Durability::Process,
             ephemeral_spaces: Vec::new(),
             queue_bytes_max: 8 << 20,
+            memory_bytes_max: None,
             segment_bytes: 64 << 20,
             compaction_bytes_min: 8 << 20,
             // So that it is done within 100 ms.
@@ -141,6 +145,13 @@ pub struct Status {
     /// Is the disk full, for the log or for bodies of blobs? Without room for the log, only what makes the state smaller is
     /// taken.
     pub lacks_space: bool,
+    /// Was the last transaction that would have made the state larger refused for want of memory?
+    pub lacks_memory: bool,
+    /// What the newest state takes in memory: its entries and the tree around them, counted, not measured. What only views
+    /// of older states hold, requests on their way, and the system's own share come on top.
+    pub memory_bytes: u64,
+    /// What it may take.
+    pub memory_bytes_max: Option<u64>,
     /// Bytes of log on disk.
     pub log_bytes: u64,
     /// Segment files, without the one that is prepared.

@@ -63,6 +63,7 @@ pub struct Txn {
     pub(crate) blobs: Changes,
     label: Option<Label>,
     callbacks: Vec<Callback>,
+    even_if_full: bool,
 }
 
 /// The way back from a transaction's changes.
@@ -151,6 +152,7 @@ impl Txn {
             blobs: Changes::default(),
             label: None,
             callbacks: Vec::new(),
+            even_if_full: false,
         }
     }
 
@@ -228,6 +230,16 @@ impl Txn {
         self.label = Some(label);
     }
 
+    /// Takes it beyond [`Options::memory_bytes_max`](crate::Options), too. For what leads to deletions and makes the state
+    /// larger by a little before, such as noting who is at work on something.
+    pub fn even_if_full(&mut self) {
+        self.even_if_full = true;
+    }
+
+    pub(crate) fn is_even_if_full(&self) -> bool {
+        self.even_if_full
+    }
+
     /// Runs `callback` once this transaction is published, and never if it isn't. It runs on the log thread (on the
     /// committing thread when nothing is logged), so it must not block.
     pub fn on_publish(&mut self, callback: impl FnOnce() + Send + 'static) {
@@ -263,6 +275,10 @@ impl Txn {
     /// Did it change anything?
     pub(crate) fn changed(&self) -> bool {
         !self.undo.steps.is_empty()
+    }
+
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
     }
 
     pub(crate) fn label_bytes(&self) -> usize {

@@ -61,8 +61,10 @@ pub(crate) async fn handle(emulator: &Emulator, request: &Request, lsn: &AtomicU
 /// How the store is doing.
 enum Health {
     Healthy,
-    /// Writes that need space are refused; reads and deletes go on.
+    /// Writes that need space on the disk are refused; reads and deletes go on.
     Full,
+    /// The same for want of memory.
+    OutOfMemory,
     /// Writes are refused; reads go on.
     Failed,
 }
@@ -72,6 +74,7 @@ impl Health {
         match status {
             status if status.poisoned => Health::Failed,
             status if status.lacks_space => Health::Full,
+            status if status.lacks_memory => Health::OutOfMemory,
             _ => Health::Healthy,
         }
     }
@@ -79,7 +82,7 @@ impl Health {
     /// Whether a restart would help: only then is a probe to fail.
     fn code(&self) -> StatusCode {
         match self {
-            Health::Healthy | Health::Full => StatusCode::OK,
+            Health::Healthy | Health::Full | Health::OutOfMemory => StatusCode::OK,
             Health::Failed => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -87,7 +90,7 @@ impl Health {
     fn name(&self) -> &'static str {
         match self {
             Health::Healthy => "healthy",
-            Health::Full => "full",
+            Health::Full | Health::OutOfMemory => "full",
             Health::Failed => "failed",
         }
     }
@@ -97,6 +100,9 @@ impl Health {
             Health::Healthy => None,
             Health::Full => Some(
                 "the disk is full: writes are refused until there is space; reads and deletes go on",
+            ),
+            Health::OutOfMemory => Some(
+                "the memory for the state is used up (--memory-limit): writes are refused until something is deleted; reads and deletes go on",
             ),
             Health::Failed => Some(
                 "an earlier sync of the log failed: writes are refused until cumulog is restarted; reads go on",
@@ -128,6 +134,7 @@ fn health(emulator: &Emulator) -> Response {
             "error": health.error(),
             "durability": crate::startup::durability_name(durability),
             "survives": crate::startup::survives(durability),
+            "memory": { "state_bytes": status.memory_bytes, "limit_bytes": status.memory_bytes_max },
             "lsn": { "head": status.head.0, "published": status.published.0, "synced": status.synced.0 },
         }),
     )

@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     ids::SystemRandom,
     log::Log,
+    memory::Budget,
     protocol::Routers,
     service::{Service, Services},
     settings::Settings,
@@ -31,6 +32,8 @@ pub(crate) struct Emulator {
     pub(crate) world: Arc<World>,
     pub(crate) log: Log,
     pub(crate) recovered: Option<Recovered>,
+    /// What the state may take in memory.
+    pub(crate) memory: Budget,
     /// The usual account and region, shared by most calls.
     pub(crate) account: Arc<str>,
     pub(crate) region: Arc<str>,
@@ -73,6 +76,7 @@ impl Recovered {
 pub(crate) fn open(
     settings: &Settings,
     services: &[Service],
+    memory: Budget,
 ) -> Result<(Store, Option<Recovered>), engine::Error> {
     let ephemeral_spaces: Vec<Space> = services
         .iter()
@@ -82,6 +86,7 @@ pub(crate) fn open(
     let options = Options {
         durability: settings.durability(),
         ephemeral_spaces,
+        memory_bytes_max: memory.bytes,
         ..Options::default()
     };
     let Some(directory) = &settings.data_dir else {
@@ -100,6 +105,7 @@ impl Emulator {
         address: SocketAddr,
         mut services: Services,
         (store, recovered): (Store, Option<Recovered>),
+        memory: Budget,
         (clock, log): (Arc<dyn Clock>, Log),
         closing: watch::Receiver<bool>,
     ) -> Self {
@@ -124,6 +130,7 @@ impl Emulator {
             world: Arc::new(world),
             log,
             recovered,
+            memory,
         }
     }
 }

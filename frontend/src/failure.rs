@@ -64,6 +64,14 @@ impl Failure {
         }
     }
 
+    /// Our fault, and a retry may help: every SDK tries again by itself.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self {
+            fault: Fault::Receiver,
+            ..Self::sender("ServiceUnavailable", 503, message)
+        }
+    }
+
     /// Adds an element to an XML error.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
@@ -107,7 +115,13 @@ impl std::error::Error for Failure {}
 /// of the write, so that nobody has to guess.
 impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
-        Failure::internal(with_causes(&error))
+        match error {
+            engine::Error::NoMemory { .. } => Failure::unavailable(format!(
+                "The memory for the state is used up, and nothing was changed: {error}. Delete something and try again, \
+                 or start cumulog with a larger --memory-limit."
+            )),
+            error => Failure::internal(with_causes(&error)),
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod ids;
 mod init;
 mod jobs;
 mod log;
+mod memory;
 mod policy;
 mod presigned;
 mod protocol;

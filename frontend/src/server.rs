@@ -56,7 +56,8 @@ pub(crate) fn run(settings: Settings) -> Result<(), String> {
     // They may be why the start fails: nobody would see them afterwards.
     log.flush();
     let services = services::all();
-    let state = emulator::open(&settings, &services).map_err(|error| {
+    let memory = settings.memory_limit.resolve();
+    let state = emulator::open(&settings, &services, memory).map_err(|error| {
         let directory = settings.data_dir.as_deref().unwrap_or("".as_ref());
         startup::explain_open(directory, &error)
     })?;
@@ -70,6 +71,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), String> {
         address,
         services,
         state,
+        memory,
         (clock, log),
         closing_seen,
     ));

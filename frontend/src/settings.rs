@@ -16,6 +16,7 @@ use cumulog_engine::Durability;
 use crate::{
     cli::{self, UsageError},
     log::Level,
+    memory::Limit,
     services::keeper,
 };
 
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) region: String,
     /// A folder of `*.sh`, run in order once the server listens.
     pub(crate) init_dir: Option<PathBuf>,
+    /// What the state may take in memory.
+    pub(crate) memory_limit: Limit,
     /// The largest request body that is not a streamed object, in bytes.
     pub(crate) request_bytes_max: usize,
     /// The largest object that one PUT may carry, in bytes.
@@ -55,6 +58,7 @@ impl Default for Settings {
             log: Level::default(),
             region: "us-east-1".into(),
             init_dir: None,
+            memory_limit: Limit::default(),
             request_bytes_max: 20 << 20,
             object_bytes_max: 5 << 30,
             notes: Vec::new(),
@@ -195,6 +199,13 @@ const SETTINGS: &[Setting] = &[
             settings.init_dir = Some(PathBuf::from(text));
             Ok(())
         },
+    },
+    Setting {
+        flag: "memory-limit",
+        value: "SIZE",
+        environment: &["CUMULOG_MEMORY_LIMIT"],
+        help: "Memory that the state may take, e.g. 512MiB or 25%; beyond it only deletes succeed [50%]",
+        apply: |settings, text| text.parse().map(|limit| settings.memory_limit = limit),
     },
     Setting {
         flag: "request-bytes-max",

@@ -60,6 +60,7 @@ pub(crate) fn block(emulator: &Emulator) -> String {
             line("torn tail", &torn);
         }
     }
+    line("memory", &emulator.memory.to_string());
     line("services", &services(emulator));
     format!("cumulog {}\n{text}Ready.\n", env!("CARGO_PKG_VERSION"))
 }

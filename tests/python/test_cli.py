@@ -48,6 +48,7 @@ def test_the_startup_block_of_an_ephemeral_server(start):
         r"cumulog \d+\.\d+\.\d+\n"
         rf"  address     http://127\.0\.0\.1:{server.port}\n"
         r"  state       ephemeral: in memory, gone when this process ends\n"
+        r"  memory      up to [\d.]+ [KMG]iB for the state, 50% of [\d.]+ [KMG]iB\n"
         r"  services    .*\bs3\b.*\n"
         r"Ready\.\n",
         server.log,

@@ -378,6 +378,84 @@ fn on_a_full_disk_deletes_go_on_and_with_space_again_everything_does() {
     }
 }
 
+/// The same without a log, with one, and in a key space that is not logged.
+#[test]
+fn beyond_its_memory_a_store_takes_what_makes_it_smaller_and_reads_go_on() {
+    let limited = Options {
+        memory_bytes_max: Some(100 << 10),
+        ..options(Durability::Process)
+    };
+    let disk = Arc::new(Simulated::default());
+    let open = |options: &Options| {
+        let opened = Store::open(disk.clone(), Path::new("data"), options.clone());
+        opened.expect("it opens").0
+    };
+    for (durable, space) in [(false, SPACE), (true, PASSING), (true, SPACE)] {
+        let store = if durable {
+            open(&limited)
+        } else {
+            Store::ephemeral(limited.clone())
+        };
+        let put = |key: u32, bytes: usize| {
+            let value = vec![1; bytes];
+            let done = store.commit(|txn| {
+                txn.put(space, &key.to_be_bytes(), &value);
+                Ok::<_, ()>(())
+            });
+            done.wait().map(drop)
+        };
+        let count = (0..1000).take_while(|key| put(*key, 500).is_ok()).count() as u32;
+        assert!((150..200).contains(&count), "{count}");
+        match put(count, 500) {
+            Err(Error::NoMemory { bytes, bytes_max }) => assert!(bytes > bytes_max),
+            other => panic!("{other:?}"),
+        }
+        let status = store.status();
+        // What was refused may leave two half-full pages where there was one.
+        let full = (90 << 10..104 << 10).contains(&status.memory_bytes);
+        assert!(status.lacks_memory && full, "{status:?}");
+        assert_eq!(store.view().count(space) as u32, count);
+        put(0, 500).expect("it is no larger");
+        put(0, 100).expect("it is smaller");
+        put(1, 5000).expect_err("it is larger");
+        let noted = store.commit(|txn| {
+            txn.even_if_full();
+            txn.put(space, b"note", &[1; 600]);
+            Ok::<_, ()>(())
+        });
+        assert_eq!(noted.wait().expect("it may"), Ok(()));
+        let delete = |from: u32, to: u32| {
+            let done = store.commit(|txn| {
+                Ok::<_, ()>((from..to).all(|key| txn.delete(space, &key.to_be_bytes())))
+            });
+            assert_eq!(done.wait().expect("that needs no memory"), Ok(true));
+        };
+        delete(0, count / 2);
+        assert!(!store.status().lacks_memory);
+        put(count, 500).expect("there is room again");
+        delete(count / 2, count);
+        store.reset().wait().expect("that needs no memory");
+        for key in 0..count {
+            put(key, 500).expect("there is room again");
+        }
+        store.close().expect("it closes");
+    }
+    let smaller = Options {
+        memory_bytes_max: Some(10 << 10),
+        ..limited
+    };
+    let store = open(&smaller);
+    let (before, keys) = (store.status().memory_bytes, store.view().count(SPACE));
+    assert!(before > 10 << 10 && keys > 100);
+    let deleted = store.commit(|txn| Ok::<_, ()>(txn.delete(SPACE, &7u32.to_be_bytes())));
+    assert_eq!(deleted.wait().expect("that needs no memory"), Ok(true));
+    let put = store.commit(|txn| {
+        txn.put(SPACE, b"new", b"");
+        Ok::<_, ()>(())
+    });
+    assert!(matches!(put.wait(), Err(Error::NoMemory { .. })));
+}
+
 #[test]
 fn a_full_disk_opens_and_can_be_read() {
     let before = Simulated::default();
