@@ -6,7 +6,7 @@ use super::buckets::{open_bucket, owner};
 use super::error::S3Error;
 use super::list::{Query, Rows, common_prefixes, encoding, page_length, restores_at};
 use super::rows::{OBJECTS, ObjectRow, VERSIONS, VersionRow, shown_time};
-use super::versions::{VersionId, place_of, position, shown};
+use super::versions::{VersionId, newest, place_of, position, shown};
 use crate::call::Call;
 use cumulog_engine::{Read, RowError, View};
 use cumulog_model::s3::{
@@ -106,30 +106,25 @@ fn merged<'a>(
     })
 }
 
-/// All versions behind one of `key`.
+/// All versions behind one of `key`. Its current version is among them if it became that since: what was newer is gone.
 pub(super) fn rest<'a>(
     read: &'a impl Read,
     bucket: &str,
     key: &str,
     sequence: u64,
-) -> Rows<'a, Entry> {
+) -> Result<Rows<'a, Entry>, RowError> {
+    let newest = newest(read, bucket, key)?;
     let older = Bound::Excluded(place_of(bucket, key, sequence));
-    within(read, bucket, key, older)
-}
-
-fn within<'a>(
-    read: &'a impl Read,
-    bucket: &str,
-    key: &str,
-    older: Bound<(String, String, u64)>,
-) -> Rows<'a, Entry> {
-    merged(
-        read,
-        bucket,
-        Bound::Excluded(key),
-        older,
-        Some(key.to_owned()),
-    )
+    Ok(match newest.is_some_and(|newest| newest < sequence) {
+        true => merged(read, bucket, Bound::Included(key), older, None),
+        false => merged(
+            read,
+            bucket,
+            Bound::Excluded(key),
+            older,
+            Some(key.to_owned()),
+        ),
+    })
 }
 
 /// Where the client goes on: behind a key, or behind one of its versions.
@@ -158,12 +153,11 @@ impl Marker {
     /// All versions behind one of the marker's key.
     fn rest<'a>(&self, view: &'a View, bucket: &str) -> Result<Rows<'a, Entry>, S3Error> {
         let version = VersionId::parse(&self.version, "version-id-marker")?;
-        let older = match position(view, bucket, &self.key, version)? {
-            Some(sequence) => Bound::Excluded(place_of(bucket, &self.key, sequence)),
+        match position(view, bucket, &self.key, version)? {
+            Some(sequence) => Ok(rest(view, bucket, &self.key, sequence)?),
             // The version `null` was deleted since it was listed: what is left of the key comes.
-            None => Bound::Included((bucket.to_owned(), self.key.clone(), 0)),
-        };
-        Ok(within(view, bucket, &self.key, older))
+            None => Ok(rows(view, bucket, Bound::Included(&self.key))),
+        }
     }
 }
 

@@ -43,6 +43,8 @@ mod tests;
 mod uploads;
 mod versioning;
 mod versions;
+#[cfg(test)]
+mod versions_tests;
 mod website;
 mod words;
 

@@ -38,10 +38,10 @@ fn new_id(random: &dyn Random, sequence: u64) -> String {
     URL_SAFE_NO_PAD.encode_to_string(bytes).replace('-', ".")
 }
 
+/// So that numbers that follow each other do not look it.
 fn mask(bytes: &[u8; ID_BYTES]) -> u64 {
-    bytes[..8]
-        .iter()
-        .fold(0, |mask, byte| mask << 8 | u64::from(*byte))
+    let random = (bytes[..8].iter()).fold(0, |mask: u64, byte| mask << 8 | u64::from(*byte));
+    random.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
 }
 
 /// The sequence number in an id. `None`: no version ever had that id.
@@ -357,10 +357,19 @@ fn next_sequence(
     current: Option<&ObjectRow>,
 ) -> Result<u64, S3Error> {
     let last = match current {
-        Some(row) => row.sequence,
-        None => newest_older(txn, &place.0, &place.1)?.map_or(0, |(sequence, _)| sequence),
+        Some(row) => Some(row.sequence),
+        None => newest_older(txn, &place.0, &place.1)?.map(|(sequence, _)| sequence),
     };
-    Ok(last + 1)
+    Ok(last.map_or(1, |last| last + 1))
+}
+
+/// The sequence number of a key's newest version.
+pub(super) fn newest(read: &impl Read, bucket: &str, key: &str) -> Result<Option<u64>, RowError> {
+    let current = OBJECTS.get(read, &(bucket.to_owned(), key.to_owned()))?;
+    match current {
+        Some(row) => Ok(Some(row.sequence)),
+        None => Ok(newest_older(read, bucket, key)?.map(|(sequence, _)| sequence)),
+    }
 }
 
 /// Puts a version among the older ones.
@@ -549,4 +558,27 @@ fn overtake_uploads(txn: &mut Txn, place: &(String, String)) -> Result<(), S3Err
 pub(super) fn is_empty(read: &impl Read, bucket: &str) -> bool {
     let key = (bucket.to_owned(),);
     OBJECTS.scan(read, &key).next().is_none() && VERSIONS.scan(read, &key).next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::SystemRandom;
+
+    #[test]
+    fn ids_carry_their_sequence_number_and_nothing_else_passes() {
+        let random = SystemRandom::new();
+        for sequence in [0, 1, 2, u64::from(u32::MAX), u64::MAX] {
+            let id = new_id(&random, sequence);
+            assert_eq!(id.len(), 32);
+            assert_eq!(sequence_of(&id), Some(sequence), "{id}");
+            let mut other = id.into_bytes();
+            other[5] = if other[5] == b'x' { b'y' } else { b'x' };
+            let other = String::from_utf8(other).expect("it was text");
+            assert_eq!(sequence_of(&other), None, "{other}");
+        }
+        for id in ["", "null", "HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD", "é"] {
+            assert_eq!(sequence_of(id), None, "{id}");
+        }
+    }
 }

@@ -84,7 +84,7 @@ impl Sweep<'_> {
         {
             let mut walk = match at.key.is_empty() {
                 true => list_versions::rows(txn, self.name, Bound::Unbounded),
-                false => list_versions::rest(txn, self.name, &at.key, at.sequence),
+                false => list_versions::rest(txn, self.name, &at.key, at.sequence)?,
             }
             .peekable();
             for _ in 0..LOOK_MAX {
