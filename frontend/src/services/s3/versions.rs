@@ -360,7 +360,7 @@ fn next_sequence(
         Some(row) => Some(row.sequence),
         None => newest_older(txn, &place.0, &place.1)?.map(|(sequence, _)| sequence),
     };
-    Ok(last.map_or(1, |last| last + 1))
+    Ok(last.map_or(1, |last| last.saturating_add(1)))
 }
 
 /// The sequence number of a key's newest version.

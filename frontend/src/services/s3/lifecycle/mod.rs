@@ -6,6 +6,8 @@
 mod check;
 mod rules;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use super::buckets::{open_bucket, require_bucket};
 use super::configuration::Kind;
@@ -131,24 +133,4 @@ pub(super) fn abort_date(
 ) -> Result<Option<(Timestamp, String)>, S3Error> {
     let configuration = LIFECYCLE.get(read, bucket)?;
     Ok(configuration.and_then(|found| rules::abort(&found, key, initiated_ms)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_are_rounded_up_to_midnight() {
-        let check = |ms: i64, days, expected_days: i64| {
-            let found = midnight_after(Timestamp(ms), days);
-            assert_eq!(found, Timestamp(expected_days * DAY_MS), "{ms} + {days}");
-        };
-        check(0, 1, 1);
-        check(1, 1, 2);
-        check(DAY_MS - 1, 0, 1);
-        check(10 * DAY_MS + 1, 3, 14);
-        assert_eq!(next_midnight(Timestamp(0)), Timestamp(DAY_MS));
-        assert_eq!(next_midnight(Timestamp(1)), Timestamp(DAY_MS));
-        assert!(midnight_after(Timestamp(i64::MAX), i64::MAX).0 > 0);
-    }
 }
