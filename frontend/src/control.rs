@@ -151,9 +151,18 @@ fn info(emulator: &Emulator) -> Value {
                 .map(|operation| operation.name)
                 .partition(|name| service.implements(name));
             let persistent = settings.keeps(service.schema.name);
+            let reasons = lack
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), json!(service.reason(name)?))));
+            let reasons: serde_json::Map<_, _> = reasons.collect();
             (
                 service.schema.name.to_owned(),
-                json!({ "persistent": persistent, "implemented": have, "not_implemented": lack }),
+                json!({
+                    "persistent": persistent,
+                    "implemented": have,
+                    "not_implemented": lack,
+                    "reasons": reasons,
+                }),
             )
         })
         .collect();

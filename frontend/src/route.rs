@@ -282,10 +282,11 @@ pub(crate) fn operation(
 
 /// What an operation is answered that the model has and we do not.
 pub(crate) fn not_implemented(service: &Service, operation: &str) -> Failure {
-    let message = format!(
-        "cumulog does not implement {}.{operation}",
-        service.schema.name
-    );
+    let name = service.schema.name;
+    let message = match service.reason(operation) {
+        None => format!("cumulog does not implement {name}.{operation}"),
+        Some(reason) => format!("cumulog does not implement {name}.{operation}: {reason}"),
+    };
     Failure::sender("NotImplemented", 501, message)
 }
 

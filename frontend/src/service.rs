@@ -60,6 +60,8 @@ pub(crate) struct Service {
     /// Its work that falls due later.
     pub(crate) jobs: Option<Jobs>,
     job_handlers: HashMap<&'static str, jobs::Handler>,
+    /// Operations without a handler, and why.
+    refused: &'static [(&'static str, &'static str)],
     handlers: HashMap<&'static str, Handler>,
 }
 
@@ -75,6 +77,7 @@ impl Service {
             spaces: &[],
             jobs: None,
             job_handlers: HashMap::new(),
+            refused: &[],
             handlers: HashMap::new(),
         }
     }
@@ -89,6 +92,22 @@ impl Service {
     pub(crate) fn internal_code(mut self, code: &'static str) -> Self {
         self.internal_code = code;
         self
+    }
+
+    /// Says why operations have no handler.
+    pub(crate) fn refuses(mut self, reasons: &'static [(&'static str, &'static str)]) -> Self {
+        for (operation, _) in reasons {
+            assert!(self.schema.operation(operation).is_some(), "{operation}");
+        }
+        self.refused = reasons;
+        self
+    }
+
+    /// Why `operation` has no handler, as far as that is told.
+    pub(crate) fn reason(&self, operation: &str) -> Option<&'static str> {
+        let mut refused = self.refused.iter();
+        let found = refused.find(|(refused, _)| *refused == operation)?;
+        Some(found.1)
     }
 
     /// Checks every input with `validate` instead of the model's constraints.

@@ -233,7 +233,8 @@ def test_billing_and_settings_change(dynamodb, table):
     assert refused(dynamodb.delete_table, TableName=table)[0] == "ValidationException"
     code, message = refused(dynamodb.update_table, TableName=table, ProvisionedThroughput=units)
     assert (code, "will not change" in message) == ("ValidationException", True)
-    dynamodb.update_table(TableName=table, BillingMode="PAY_PER_REQUEST", DeletionProtectionEnabled=False)
+    dynamodb.update_table(TableName=table, BillingMode="PAY_PER_REQUEST")
+    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
     got = dynamodb.describe_table(TableName=table)["Table"]
     assert got["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     dynamodb.delete_table(TableName=table)
@@ -256,7 +257,7 @@ def test_tables_have_tags(dynamodb, table):
     dynamodb.untag_resource(ResourceArn=arn, TagKeys=["b", "none"])
     assert tags() == {"a": "2"}
     gone = f"{arn}-none"
-    message = f"Requested resource not found: ResourcArn: {gone} not found"
+    message = f"Requested resource not found: ResourceArn: {gone} not found"
     assert refused(dynamodb.list_tags_of_resource, ResourceArn=gone) == ("ResourceNotFoundException", message)
 
 

@@ -1,24 +1,24 @@
 //! CreateTable: what a table may look like, in the order and words of AWS.
 
 use cumulog_model::dynamodb as model;
-use model::{
-    BillingMode, CreateTableInput, KeySchemaElement, KeyType, ProjectionType, ProvisionedThroughput,
-};
+use model::{BillingMode, CreateTableInput, KeySchemaElement, KeyType, ProjectionType};
 
 use super::address::check_table_name;
+use super::encryption;
 use super::error::ValidationError;
+use super::policy;
 use super::rows::{
-    AttributeRow, EncryptionRow, IndexDefinitionRow, KeyKind, KeyRole, KeyRow, ProjectionRow,
-    StreamRow, TableRow, ThroughputRow,
+    AttributeRow, IndexDefinitionRow, KeyKind, KeyRole, KeyRow, ProjectionRow, StreamRow, TableRow,
+    ThroughputRow,
 };
 use super::streams;
+use super::throughput::{self, Wanted};
 use crate::call::Call;
 
 const LOCAL_INDEXES_MAX: usize = 5;
 pub(super) const GLOBAL_INDEXES_MAX: usize = 20;
 const PROJECTED_ATTRIBUTES_MAX: usize = 100;
 const TAGS_MAX: usize = 50;
-const UNITS_MAX: i64 = 1_000_000_000_000;
 /// Attributes that each part of a global index's key may have.
 const INDEX_KEY_PARTS_MAX: usize = 4;
 
@@ -26,9 +26,19 @@ const INDEX_KEY_PARTS_MAX: usize = 4;
 pub(crate) fn table_row(call: &Call, input: CreateTableInput) -> Result<TableRow, ValidationError> {
     refuse_unsupported(&input)?;
     let (definitions, keys) = required_lists(&input)?;
+    input
+        .resource_policy
+        .as_deref()
+        .map_or(Ok(()), policy::check)?;
     check_lengths(&input, keys)?;
     let on_demand = input.billing_mode == Some(BillingMode::PayPerRequest);
-    let throughput = table_throughput(&input, on_demand)?;
+    let wanted = Wanted {
+        index: None,
+        provisioned: input.provisioned_throughput.as_ref(),
+        on_demand: input.on_demand_throughput.as_ref(),
+        warm: input.warm_throughput.as_ref(),
+    };
+    let throughput = throughput::create(wanted, on_demand)?;
     let names: Vec<&str> = definitions
         .iter()
         .map(|definition| definition.attribute_name.as_str())
@@ -66,8 +76,14 @@ pub(crate) fn table_row(call: &Call, input: CreateTableInput) -> Result<TableRow
         local_indexes,
         global_indexes,
         throughput,
-        stream: stream_row(call, input.stream_specification.as_ref())?,
-        encryption: encryption_row(call, input.sse_specification.as_ref())?,
+        stream: match &input.stream_specification {
+            Some(specification) => stream_row(call, specification, STREAM_WORDS)?,
+            None => None,
+        },
+        encryption: match &input.sse_specification {
+            Some(specification) => encryption::row(call, specification)?,
+            None => None,
+        },
         table_class: input
             .table_class
             .as_ref()
@@ -78,6 +94,9 @@ pub(crate) fn table_row(call: &Call, input: CreateTableInput) -> Result<TableRow
         next_index: 0,
         former_stream: None,
         time_to_live: None,
+        policy_revision_ms: 0,
+        insights: vec![],
+        class_since_ms: None,
     })
 }
 
@@ -170,69 +189,6 @@ fn check_lengths(
     } else {
         Err(findings(&too_long))
     }
-}
-
-fn table_throughput(
-    input: &CreateTableInput,
-    on_demand: bool,
-) -> Result<ThroughputRow, ValidationError> {
-    let mut row = match (&input.provisioned_throughput, on_demand) {
-        (Some(_), true) => {
-            return Err(ValidationError::invalid(
-                "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
-            ));
-        }
-        (None, false) => {
-            return Err(ValidationError::invalid(
-                "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
-            ));
-        }
-        (None, true) => ThroughputRow {
-            on_demand: true,
-            ..ThroughputRow::default()
-        },
-        (Some(throughput), false) => provisioned(throughput)?,
-    };
-    if let Some(limits) = &input.on_demand_throughput {
-        if !on_demand {
-            return Err(ValidationError::invalid(
-                "OnDemandThroughput can only be specified when BillingMode is PAY_PER_REQUEST",
-            ));
-        }
-        row.on_demand_read_max = limits.max_read_request_units;
-        row.on_demand_write_max = limits.max_write_request_units;
-    }
-    set_warm(&mut row, input.warm_throughput.as_ref());
-    Ok(row)
-}
-
-pub(super) fn set_warm(row: &mut ThroughputRow, warm: Option<&model::WarmThroughput>) {
-    row.warm_read = warm.and_then(|warm| warm.read_units_per_second);
-    row.warm_write = warm.and_then(|warm| warm.write_units_per_second);
-}
-
-pub(super) fn provisioned(
-    throughput: &ProvisionedThroughput,
-) -> Result<ThroughputRow, ValidationError> {
-    let (read_units, write_units) = (
-        throughput.read_capacity_units,
-        throughput.write_capacity_units,
-    );
-    for (name, units) in [
-        ("ReadCapacityUnits", read_units),
-        ("WriteCapacityUnits", write_units),
-    ] {
-        if units > UNITS_MAX {
-            return Err(ValidationError::new(format!(
-                "Given value {units} for {name} is out of bounds"
-            )));
-        }
-    }
-    Ok(ThroughputRow {
-        read_units,
-        write_units,
-        ..ThroughputRow::default()
-    })
 }
 
 /// A partition key, then perhaps a sort key, both defined.
@@ -574,43 +530,26 @@ pub(super) fn check_projection(
     }
 }
 
+/// What an index is made with.
 pub(super) fn index_throughput(
     index: &model::GlobalSecondaryIndex,
     on_demand: bool,
 ) -> Result<ThroughputRow, ValidationError> {
-    let name = &index.index_name;
-    let mut row = match (&index.provisioned_throughput, on_demand) {
-        (Some(_), true) => {
-            return Err(ValidationError::invalid(format!(
-                "ProvisionedThroughput should not be specified for index: {name} when BillingMode is PAY_PER_REQUEST"
-            )));
-        }
-        (None, false) => {
-            return Err(ValidationError::invalid(format!(
-                "ProvisionedThroughput is not specified for index: {name}"
-            )));
-        }
-        (None, true) => ThroughputRow {
-            on_demand: true,
-            ..ThroughputRow::default()
-        },
-        (Some(throughput), false) => provisioned(throughput)?,
+    let wanted = Wanted {
+        index: Some(&index.index_name),
+        provisioned: index.provisioned_throughput.as_ref(),
+        on_demand: index.on_demand_throughput.as_ref(),
+        warm: index.warm_throughput.as_ref(),
     };
-    let limits = index.on_demand_throughput.as_ref();
-    row.on_demand_read_max = limits.and_then(|limits| limits.max_read_request_units);
-    row.on_demand_write_max = limits.and_then(|limits| limits.max_write_request_units);
-    set_warm(&mut row, index.warm_throughput.as_ref());
-    Ok(row)
+    throughput::create(wanted, on_demand)
 }
 
-/// What a table says of its stream, before that begins.
+/// What a table says of its stream, before that begins. AWS words what is wrong with it by what is done to the table.
 pub(super) fn stream_row(
     call: &Call,
-    specification: Option<&model::StreamSpecification>,
+    specification: &model::StreamSpecification,
+    [required, not_allowed]: [&'static str; 2],
 ) -> Result<Option<StreamRow>, ValidationError> {
-    let Some(specification) = specification else {
-        return Ok(None);
-    };
     match (
         &specification.stream_view_type,
         specification.stream_enabled,
@@ -621,75 +560,50 @@ pub(super) fn stream_row(
             number: 0,
         })),
         (None, false) => Ok(None),
-        (None, true) => Err(ValidationError::invalid(
-            "StreamViewType is required when StreamEnabled is true",
-        )),
-        (Some(_), false) => Err(ValidationError::invalid(
-            "StreamViewType is not allowed when StreamEnabled is false",
-        )),
+        (None, true) => Err(ValidationError::invalid(required)),
+        (Some(_), false) => Err(ValidationError::invalid(not_allowed)),
     }
 }
 
-pub(super) fn encryption_row(
-    call: &Call,
-    specification: Option<&model::SSESpecification>,
-) -> Result<Option<EncryptionRow>, ValidationError> {
-    let Some(specification) =
-        specification.filter(|specification| specification.enabled == Some(true))
-    else {
-        return match specification
-            .and_then(|specification| specification.kms_master_key_id.as_ref())
-        {
-            Some(_) => Err(ValidationError::invalid(
-                "KMSMasterKeyId is specified but SSE is not enabled",
-            )),
-            None => Ok(None),
-        };
-    };
-    if specification.sse_type == Some(model::SSEType::Aes256) {
-        return Err(ValidationError::invalid(
-            "SSEType AES256 is not supported, KMS is",
-        ));
-    }
-    let arn = |resource: &str| format!("arn:aws:kms:{}:{}:{resource}", call.region, call.account);
-    let kms_key = match specification.kms_master_key_id.as_deref() {
-        None => arn(&format!("key/{}", call.random().uuid())),
-        Some(given) if given.starts_with("arn:") => given.to_owned(),
-        Some(alias) if alias.starts_with("alias/") => arn(alias),
-        Some(id) => arn(&format!("key/{id}")),
-    };
-    Ok(Some(EncryptionRow { kms_key }))
-}
+const STREAM_WORDS: [&str; 2] = [
+    "Table is being created with a stream enabled, UpdateViewType is required",
+    "Table is being created with a stream disabled, UpdateViewType should not be specified",
+];
 
 /// Tags as they are stored, if a table may have them.
 pub(super) fn tag_rows(tags: &[model::Tag]) -> Result<Vec<(String, String)>, ValidationError> {
-    if tags.len() > TAGS_MAX {
-        return Err(ValidationError::invalid(format!(
-            "Too many tags: at most {TAGS_MAX} are allowed"
-        )));
-    }
     let keys: Vec<&str> = tags.iter().map(|tag| tag.key.as_str()).collect();
     if let Some(key) = first_repeated(&keys) {
-        return Err(ValidationError::invalid(format!(
-            "Duplicate tag key: {key}"
+        return Err(ValidationError::new(format!(
+            "Duplicate Tag Keys provided as input: Duplicate Tag Key found {key}"
         )));
     }
-    if keys.iter().any(|key| key.starts_with("aws:")) {
-        return Err(ValidationError::invalid(
-            "aws: prefixed tag key names are not allowed for external use",
-        ));
+    if let Some(key) = keys.iter().find(|key| key.starts_with("aws:")) {
+        return Err(ValidationError::new(format!(
+            "Tag Key cannot be prefixed with aws:, Key: {key}"
+        )));
     }
     let allowed = |letter: char| {
         letter.is_alphanumeric() || letter.is_whitespace() || "_.:/=+-@".contains(letter)
     };
-    if let Some(tag) = tags
-        .iter()
-        .find(|tag| !tag.key.chars().chain(tag.value.chars()).all(allowed))
-    {
-        return Err(ValidationError::invalid(format!(
-            "Tag keys and values may hold letters, digits, spaces and _ . : / = + - @ only: {}={}",
-            tag.key, tag.value
-        )));
+    for tag in tags {
+        if !tag.key.chars().all(allowed) {
+            return Err(ValidationError::new(format!(
+                "The Tag Key provided is invalid, Key: {}",
+                tag.key
+            )));
+        }
+        if !tag.value.chars().all(allowed) {
+            return Err(ValidationError::new(format!(
+                "The Tag Value provided is invalid, Value: {}",
+                tag.value
+            )));
+        }
+    }
+    if tags.len() > TAGS_MAX {
+        return Err(ValidationError::new(
+            "Number of Tags exceed the current limit for the provided ResourceArn",
+        ));
     }
     Ok(tags
         .iter()

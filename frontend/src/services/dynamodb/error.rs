@@ -48,7 +48,16 @@ pub(crate) enum Error {
     #[error("Requested resource not found: Index {index} for table {table}")]
     NoSuchIndex { index: String, table: String },
 
-    #[error("Requested resource not found: ResourcArn: {0} not found")]
+    #[error("{0}")]
+    NoSuchResource(String),
+
+    #[error("{0}")]
+    NoPolicy(String),
+
+    #[error("{0}")]
+    NoGlobalTable(String),
+
+    #[error("Requested resource not found: ResourceArn: {0} not found")]
     NoSuchArn(String),
 
     /// Operations on backups have a code of their own.
@@ -94,7 +103,10 @@ impl From<Error> for Failure {
             Error::NoSuchTable
             | Error::NoSuchTableNamed(_)
             | Error::NoSuchIndex { .. }
+            | Error::NoSuchResource(_)
             | Error::NoSuchArn(_) => "ResourceNotFoundException",
+            Error::NoPolicy(_) => "PolicyNotFoundException",
+            Error::NoGlobalTable(_) => "GlobalTableNotFoundException",
             Error::NoTableToBackUp(_) => "TableNotFoundException",
             Error::InUse(_) => "ResourceInUseException",
             Error::LimitExceeded(_) => "LimitExceededException",

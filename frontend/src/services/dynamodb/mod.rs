@@ -11,15 +11,20 @@ mod backfill;
 mod batch;
 mod capacity;
 mod create;
+mod encryption;
 mod error;
 mod expression;
 mod fill;
 pub(crate) mod fuzzing;
+mod global_tables;
+mod insights;
 mod items;
 mod key;
+mod kinesis;
 mod legacy;
 mod number;
 mod page;
+mod policy;
 mod query;
 mod rows;
 mod scan;
@@ -31,6 +36,7 @@ mod tables;
 mod tags;
 #[cfg(test)]
 mod testing;
+mod throughput;
 mod transact;
 mod ttl;
 mod update_table;
@@ -45,10 +51,28 @@ use cumulog_model::dynamodb as model;
 use crate::ids::RequestIdStyle;
 use crate::service::Service;
 
+/// What is not there, and why.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "EnableKinesisStreamingDestination",
+        "there is no Kinesis here yet; read the table's DynamoDB stream instead",
+    ),
+    (
+        "UpdateTableReplicaAutoScaling",
+        "there are no replicas and no Application Auto Scaling",
+    ),
+    ("SearchVectors", "there are no vector indexes"),
+    ("StartBulkPutItems", "there are no bulk operations"),
+    ("DescribeBulkOperation", "there are no bulk operations"),
+    ("CancelBulkOperation", "there are no bulk operations"),
+    ("ListBulkOperations", "there are no bulk operations"),
+];
+
 /// DynamoDB and its handlers.
 pub(crate) fn service() -> Service {
     Service::new(&model::SERVICE)
         .spaces(rows::SPACES)
+        .refuses(REFUSED)
         .jobs(rows::JOBS)
         .job_handler(streams::TRIM, streams::trim)
         .job_handler(backfill::BACKFILL, backfill::backfill)
@@ -68,6 +92,22 @@ pub(crate) fn service() -> Service {
         .write::<model::UpdateTimeToLive, _>(ttl::update_time_to_live)
         .read::<model::DescribeTimeToLive, _>(ttl::describe_time_to_live)
         .read::<model::DescribeContinuousBackups, _>(settings::describe_continuous_backups)
+        .write::<model::PutResourcePolicy, _>(policy::put_policy)
+        .read::<model::GetResourcePolicy, _>(policy::get_policy)
+        .write::<model::DeleteResourcePolicy, _>(policy::delete_policy)
+        .write::<model::UpdateContributorInsights, _>(insights::update_insights)
+        .read::<model::DescribeContributorInsights, _>(insights::describe_insights)
+        .read::<model::ListContributorInsights, _>(insights::list_insights)
+        .read::<model::DescribeKinesisStreamingDestination, _>(kinesis::describe_destination)
+        .write::<model::DisableKinesisStreamingDestination, _>(kinesis::disable_destination)
+        .write::<model::UpdateKinesisStreamingDestination, _>(kinesis::update_destination)
+        .write::<model::CreateGlobalTable, _>(global_tables::create_global_table)
+        .write::<model::UpdateGlobalTable, _>(global_tables::update_global_table)
+        .read::<model::DescribeGlobalTable, _>(global_tables::describe_global_table)
+        .read::<model::ListGlobalTables, _>(global_tables::list_global_tables)
+        .read::<model::DescribeGlobalTableSettings, _>(global_tables::describe_settings)
+        .write::<model::UpdateGlobalTableSettings, _>(global_tables::update_settings)
+        .read::<model::DescribeTableReplicaAutoScaling, _>(global_tables::describe_auto_scaling)
         .read::<model::DescribeLimits, _>(tables::describe_limits)
         .read::<model::DescribeEndpoints, _>(tables::describe_endpoints)
         .future::<model::PutItem, _, _>(items::put_item)

@@ -138,6 +138,14 @@ pub(crate) struct TableRow {
     pub(crate) former_stream: Option<String>,
     #[serde(default)]
     pub(crate) time_to_live: Option<TimeToLiveRow>,
+    /// When its policy changed last; 0: when it was made.
+    #[serde(default)]
+    pub(crate) policy_revision_ms: i64,
+    #[serde(default)]
+    pub(crate) insights: Vec<InsightsRow>,
+    /// When its class was changed last.
+    #[serde(default)]
+    pub(crate) class_since_ms: Option<i64>,
 }
 
 impl TableRow {
@@ -205,9 +213,16 @@ pub(crate) struct ThroughputRow {
     pub(crate) on_demand_write_max: Option<i64>,
     pub(crate) warm_read: Option<i64>,
     pub(crate) warm_write: Option<i64>,
-    /// When it became on demand, if not with its table.
+    /// When it became on demand, if not with its table. It stays when that ends.
     #[serde(default)]
     pub(crate) on_demand_since_ms: Option<i64>,
+    #[serde(default)]
+    pub(crate) increased_ms: Option<i64>,
+    #[serde(default)]
+    pub(crate) decreased_ms: Option<i64>,
+    /// Decreases on the day of the last.
+    #[serde(default)]
+    pub(crate) decreases: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -217,6 +232,15 @@ pub(crate) struct StreamRow {
     /// 0 in rows from before streams could be read: such a stream begins with the next change.
     #[serde(default)]
     pub(crate) number: u64,
+}
+
+/// Whether a table, or one of its indexes, has contributor insights, or had.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InsightsRow {
+    pub(crate) index: Option<String>,
+    pub(crate) enabled: bool,
+    pub(crate) mode: String,
+    pub(crate) updated_ms: i64,
 }
 
 /// By which attribute items expire.
@@ -243,6 +267,10 @@ pub(crate) struct StreamInfoRow {
     pub(crate) keys: Vec<KeyRow>,
     /// When it was turned off.
     pub(crate) ended_ms: Option<i64>,
+    #[serde(default)]
+    pub(crate) policy: Option<String>,
+    #[serde(default)]
+    pub(crate) policy_revision_ms: i64,
 }
 
 /// A run of a stream's records; see [`super::streams`] for what a sequence is.
@@ -678,9 +706,16 @@ mod tests {
                 role: KeyRole::Hash,
             }],
             ended_ms: None,
+            policy: None,
+            policy_revision_ms: 0,
         };
         let bytes = rmp_serde::to_vec(&stream).expect("it serializes");
-        assert_eq!(bytes, b"\x95\x01\x02\xa1V\x91\x92\xa1k\xa4Hash\xc0");
+        assert_eq!(bytes, b"\x97\x01\x02\xa1V\x91\x92\xa1k\xa4Hash\xc0\xc0\x00");
+        let earlier = b"\x95\x01\x02\xa1V\x91\x92\xa1k\xa4Hash\xc0";
+        assert_eq!(
+            rmp_serde::from_slice::<StreamInfoRow>(earlier).expect("it decodes"),
+            stream
+        );
         let record = RecordRow {
             created_ms: 1,
             event: EventRow::Remove,

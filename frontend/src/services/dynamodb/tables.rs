@@ -19,6 +19,7 @@ use model::{
 use super::address::{Address, check_table_name};
 use super::backfill;
 use super::create;
+use super::encryption;
 use super::error::{Error, ValidationError};
 use super::key;
 use super::rows::{
@@ -27,6 +28,7 @@ use super::rows::{
 };
 use super::schema::Table;
 use super::streams;
+use super::throughput;
 use super::ttl;
 use crate::call::Call;
 
@@ -71,6 +73,7 @@ pub(crate) fn create_table(
         table: &table,
         stats: StatsRow::default(),
         status: TableStatus::Creating,
+        now_ms: call.now.0,
     }
     .table();
     Ok(CreateTableOutput {
@@ -93,6 +96,7 @@ pub(crate) fn describe_table(
                 table: &table,
                 stats,
                 status: TableStatus::Active,
+                now_ms: call.now.0,
             }
             .table(),
         ),
@@ -178,6 +182,7 @@ pub(crate) fn delete_table(
         table: &table,
         stats,
         status: TableStatus::Deleting,
+        now_ms: call.now.0,
     }
     .table();
     // AWS leaves the schema out of this one answer.
@@ -231,6 +236,8 @@ pub(super) struct Describe<'t> {
     pub(super) table: &'t Table,
     pub(super) stats: StatsRow,
     pub(super) status: TableStatus,
+    /// For what is told by the day.
+    pub(super) now_ms: i64,
 }
 
 impl Describe<'_> {
@@ -252,7 +259,7 @@ impl Describe<'_> {
             key_schema: Some(key_schema(&row.keys)),
             table_status: Some(self.status.clone()),
             creation_date_time: Some(Timestamp(row.created_ms)),
-            provisioned_throughput: Some(provisioned_throughput(&row.throughput)),
+            provisioned_throughput: Some(self.provisioned(&row.throughput)),
             table_size_bytes: Some(signed(self.stats.total.bytes)),
             item_count: Some(signed(self.stats.total.items)),
             table_arn: Some(self.table.arn.clone()),
@@ -271,24 +278,16 @@ impl Describe<'_> {
                 .latest_stream()
                 .map(|label| format!("{}/stream/{label}", self.table.arn)),
             latest_stream_label: row.latest_stream().map(str::to_owned),
-            sse_description: row
-                .encryption
-                .as_ref()
-                .map(|encryption| model::SSEDescription {
-                    status: Some(model::SSEStatus::Enabled),
-                    sse_type: Some(model::SSEType::Kms),
-                    kms_master_key_arn: Some(encryption.kms_key.clone()),
-                    ..Default::default()
-                }),
+            sse_description: row.encryption.as_ref().map(encryption::describe),
             table_class_summary: row
                 .table_class
                 .as_ref()
                 .map(|class| model::TableClassSummary {
                     table_class: Some(class.as_str().into()),
-                    ..Default::default()
+                    last_update_date_time: row.class_since_ms.map(Timestamp),
                 }),
             deletion_protection_enabled: Some(row.deletion_protection),
-            on_demand_throughput: on_demand_throughput(&row.throughput),
+            on_demand_throughput: throughput::describe_limits(&row.throughput),
             warm_throughput: self.warm(&row.throughput).map(|(read, write)| {
                 model::TableWarmThroughputDescription {
                     read_units_per_second: read,
@@ -308,19 +307,30 @@ impl Describe<'_> {
         self.status == TableStatus::Creating
     }
 
+    /// None is told of tables that were never on demand.
     fn billing_mode(&self) -> Option<model::BillingModeSummary> {
-        let row = &self.table.row;
-        row.throughput.on_demand.then(|| model::BillingModeSummary {
-            billing_mode: Some(BillingMode::PayPerRequest),
-            last_update_to_pay_per_request_date_time: (!self.is_new()).then_some(Timestamp(
-                row.throughput.on_demand_since_ms.unwrap_or(row.created_ms),
-            )),
+        let throughput = &self.table.row.throughput;
+        let since_ms = throughput.on_demand_since_ms;
+        let (mode, since_ms) = match throughput.on_demand {
+            true => (
+                BillingMode::PayPerRequest,
+                since_ms.unwrap_or(self.table.row.created_ms),
+            ),
+            false => (BillingMode::Provisioned, since_ms?),
+        };
+        Some(model::BillingModeSummary {
+            billing_mode: Some(mode),
+            last_update_to_pay_per_request_date_time: (!self.is_new())
+                .then_some(Timestamp(since_ms)),
         })
     }
 
-    fn warm(&self, throughput: &ThroughputRow) -> Option<(Option<i64>, Option<i64>)> {
-        let warm = (throughput.warm_read, throughput.warm_write);
-        (warm != (None, None)).then_some(warm)
+    fn provisioned(&self, row: &ThroughputRow) -> model::ProvisionedThroughputDescription {
+        throughput::describe_provisioned(row, self.now_ms)
+    }
+
+    fn warm(&self, row: &ThroughputRow) -> Option<(Option<i64>, Option<i64>)> {
+        throughput::describe_warm(row, self.is_new())
     }
 
     fn count(&self, index: &IndexDefinitionRow) -> CountRow {
@@ -352,11 +362,11 @@ impl Describe<'_> {
             projection: Some(projection(&index.projection)),
             index_status: Some(self.index_status(index)),
             backfilling: index.filling.then_some(true),
-            provisioned_throughput: Some(provisioned_throughput(&index.throughput)),
+            provisioned_throughput: Some(self.provisioned(&index.throughput)),
             index_size_bytes: Some(signed(bytes)),
             item_count: Some(signed(items)),
             index_arn: Some(self.index_arn(index)),
-            on_demand_throughput: on_demand_throughput(&index.throughput),
+            on_demand_throughput: throughput::describe_limits(&index.throughput),
             warm_throughput: self.warm(&index.throughput).map(|(read, write)| {
                 model::GlobalSecondaryIndexWarmThroughputDescription {
                     read_units_per_second: read,
@@ -421,21 +431,4 @@ fn projection(row: &ProjectionRow) -> model::Projection {
         projection_type: Some(projection_type),
         non_key_attributes,
     }
-}
-
-fn provisioned_throughput(row: &ThroughputRow) -> model::ProvisionedThroughputDescription {
-    model::ProvisionedThroughputDescription {
-        number_of_decreases_today: Some(0),
-        read_capacity_units: Some(row.read_units),
-        write_capacity_units: Some(row.write_units),
-        ..Default::default()
-    }
-}
-
-fn on_demand_throughput(row: &ThroughputRow) -> Option<model::OnDemandThroughput> {
-    let limits = (row.on_demand_read_max, row.on_demand_write_max);
-    (limits != (None, None)).then_some(model::OnDemandThroughput {
-        max_read_request_units: limits.0,
-        max_write_request_units: limits.1,
-    })
 }

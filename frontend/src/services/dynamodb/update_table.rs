@@ -14,8 +14,9 @@ use super::address::Address;
 use super::backfill;
 use super::create::{
     GLOBAL_INDEXES_MAX, attribute_rows, check_definitions, check_global_keys, check_projection,
-    encryption_row, index_throughput, key_rows, provisioned, set_warm, stream_row,
+    index_throughput, key_rows, stream_row,
 };
+use super::encryption;
 use super::error::{Error, ValidationError};
 use super::key;
 use super::rows::{
@@ -24,6 +25,7 @@ use super::rows::{
 use super::schema::Table;
 use super::streams;
 use super::tables::{Describe, named};
+use super::throughput;
 use crate::call::Call;
 
 /// Changes a table.
@@ -35,11 +37,12 @@ pub(crate) fn update_table(
     let address = Address::parse(call, &input.table_name)?;
     check_alone(&input)?;
     let mut row = named(call, txn, &address)?.row.clone();
+    let encryption = row.encryption.clone();
     update_billing(call, &mut row, &input)?;
     update_settings(call, txn, &address, &mut row, &input)?;
     let mut created = None;
     for update in input.global_secondary_index_updates.iter().flatten() {
-        created = update_index(txn, &address, &mut row, update, &input)?.or(created);
+        created = update_index(call, txn, &address, &mut row, update, &input)?.or(created);
     }
     drop_unused_definitions(&mut row);
     TABLES.put(txn, &address.key(), &row);
@@ -52,8 +55,15 @@ pub(crate) fn update_table(
         table: &table,
         stats,
         status: TableStatus::Updating,
+        now_ms: call.now.0,
     }
     .table();
+    if let Some(row) = encryption.filter(|_| input.sse_specification.is_some()) {
+        description.sse_description = Some(model::SSEDescription {
+            status: Some(model::SSEStatus::Updating),
+            ..encryption::describe(&row)
+        });
+    }
     for index in description.global_secondary_indexes.iter_mut().flatten() {
         if created.is_some() && index.index_name == created {
             index.index_status = Some(IndexStatus::Creating);
@@ -94,22 +104,12 @@ fn check_alone(input: &UpdateTableInput) -> Result<(), Error> {
         .global_secondary_index_updates
         .as_deref()
         .unwrap_or_default();
-    let asks = input.provisioned_throughput.is_some()
-        || input.billing_mode.is_some()
-        || input.stream_specification.is_some()
-        || input.sse_specification.is_some()
-        || input.table_class.is_some()
-        || input.deletion_protection_enabled.is_some()
-        || input.on_demand_throughput.is_some()
-        || input.warm_throughput.is_some()
-        || !updates.is_empty();
-    if !asks {
-        return Err(ValidationError::new(
-            "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
-             SSESpecification or ReplicaUpdates is required",
-        )
-        .into());
+    if input.global_secondary_index_updates.is_some() && updates.is_empty() {
+        return Err(
+            ValidationError::invalid("List of GlobalSecondaryIndexUpdates is empty").into(),
+        );
     }
+    Concerns::of(input).check()?;
     if input.billing_mode == Some(BillingMode::Provisioned)
         && input.provisioned_throughput.is_none()
     {
@@ -121,10 +121,96 @@ fn check_alone(input: &UpdateTableInput) -> Result<(), Error> {
     input
         .provisioned_throughput
         .as_ref()
-        .map(provisioned)
+        .map(throughput::provisioned)
         .transpose()?;
     check_index_updates(updates)
 }
+
+/// What a request wants to change.
+#[derive(Clone, Copy)]
+struct Concerns {
+    capacity: bool,
+    /// Of the capacity: the provisioned units.
+    units: bool,
+    stream: bool,
+    encryption: bool,
+    class: bool,
+    protection: bool,
+    limits: bool,
+    warm: bool,
+    indexes: bool,
+    /// Of the indexes: which there are.
+    new_indexes: bool,
+    old_indexes: bool,
+}
+
+impl Concerns {
+    fn of(input: &UpdateTableInput) -> Concerns {
+        let updates = || input.global_secondary_index_updates.iter().flatten();
+        let provisioned = input.billing_mode == Some(BillingMode::Provisioned);
+        Concerns {
+            capacity: input.billing_mode.is_some() || input.provisioned_throughput.is_some(),
+            units: provisioned || input.provisioned_throughput.is_some(),
+            stream: input.stream_specification.is_some(),
+            encryption: input.sse_specification.is_some(),
+            class: input.table_class.is_some(),
+            protection: input.deletion_protection_enabled.is_some(),
+            limits: input.on_demand_throughput.is_some(),
+            warm: input.warm_throughput.is_some(),
+            indexes: updates().next().is_some(),
+            new_indexes: updates().any(|update| update.create.is_some()),
+            old_indexes: updates().any(|update| update.delete.is_some()),
+        }
+    }
+
+    /// A request changes one thing, with few exceptions.
+    fn check(self) -> Result<(), ValidationError> {
+        let concerns = [
+            self.capacity,
+            self.stream,
+            self.encryption,
+            self.class,
+            self.protection,
+            self.limits,
+            self.warm,
+            self.indexes,
+        ];
+        let changes = self.new_indexes || self.old_indexes;
+        let words = match concerns.into_iter().filter(|present| *present).count() {
+            0 => return Err(ValidationError::new(NOTHING)),
+            1 => return Ok(()),
+            _ if self.encryption => {
+                "Server-Side Encryption modification must be the only operation in the request"
+            }
+            _ if self.class => "TableClass modification must be the only operation in the request",
+            _ if self.protection => {
+                "DeletionProtection modification must be the only operation in the request"
+            }
+            _ if self.warm && self.new_indexes => {
+                "Create global secondary index cannot be specified when updating WarmThroughput"
+            }
+            _ if self.limits && (self.stream || self.warm || self.indexes) => {
+                "OnDemandThroughput can only be combined with BillingMode in an UpdateTable request"
+            }
+            _ if self.warm => "WarmThroughput must be the only operation in the request",
+            _ if self.stream && self.units => {
+                "You cannot modify stream status while updating table IOPS"
+            }
+            _ if changes && self.units => {
+                "You cannot create or delete index while updating table IOPS"
+            }
+            _ if changes && self.stream => {
+                "You cannot create or delete index while changing stream status"
+            }
+            _ => return Ok(()),
+        };
+        Err(ValidationError::invalid(words))
+    }
+}
+
+const NOTHING: &str = "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, \
+    GlobalSecondaryIndexUpdates, SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, \
+    MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required";
 
 fn check_index_updates(updates: &[GlobalSecondaryIndexUpdate]) -> Result<(), Error> {
     let mut names = Vec::new();
@@ -160,8 +246,7 @@ fn index_name(update: &GlobalSecondaryIndexUpdate) -> Result<&str, ValidationErr
              GlobalSecondaryIndexUpdate.Delete must not be null",
         )),
         _ => Err(ValidationError::invalid(
-            "Only one of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, \
-             GlobalSecondaryIndexUpdate.Delete may be given",
+            "Only one global secondary index action is allowed per GlobalSecondaryIndexUpdate object",
         )),
     }
 }
@@ -181,47 +266,40 @@ fn update_billing(
         ));
     }
     if on_demand && !row.throughput.on_demand {
-        let since = ThroughputRow {
-            on_demand: true,
-            on_demand_since_ms: Some(call.now.0),
-            ..ThroughputRow::default()
-        };
-        row.global_indexes
-            .iter_mut()
-            .for_each(|index| index.throughput = since.clone());
-        row.throughput = since;
+        throughput::to_on_demand(&mut row.throughput, call.now.0);
+        for index in &mut row.global_indexes {
+            throughput::to_on_demand(&mut index.throughput, call.now.0);
+        }
     }
     if let Some(wanted) = &input.provisioned_throughput {
-        let wanted = provisioned(wanted)?;
-        check_changes(&row.throughput, &wanted)?;
+        let wanted = throughput::provisioned(wanted)?;
+        check_changes("the table", &row.throughput, &wanted)?;
         if row.throughput.on_demand {
             check_index_units(row, input)?;
         }
-        row.throughput = wanted;
+        throughput::provision(&mut row.throughput, &wanted, call.now.0);
     }
     if let Some(limits) = &input.on_demand_throughput {
-        if !row.throughput.on_demand {
-            return Err(ValidationError::invalid(
-                "OnDemandThroughput can only be specified when BillingMode is PAY_PER_REQUEST",
-            ));
-        }
-        row.throughput.on_demand_read_max = limits.max_read_request_units;
-        row.throughput.on_demand_write_max = limits.max_write_request_units;
+        throughput::limit(&mut row.throughput, None, limits)?;
     }
-    if input.warm_throughput.is_some() {
-        set_warm(&mut row.throughput, input.warm_throughput.as_ref());
+    if let Some(warm) = &input.warm_throughput {
+        throughput::warm_up(&mut row.throughput, None, warm)?;
     }
     Ok(())
 }
 
-fn check_changes(current: &ThroughputRow, wanted: &ThroughputRow) -> Result<(), ValidationError> {
+fn check_changes(
+    what: &str,
+    current: &ThroughputRow,
+    wanted: &ThroughputRow,
+) -> Result<(), ValidationError> {
     if (current.read_units, current.write_units) != (wanted.read_units, wanted.write_units) {
         return Ok(());
     }
     Err(ValidationError::new(format!(
-        "The provisioned throughput for the table will not change. The requested value equals the current value. \
-         Current ReadCapacityUnits provisioned for the table: {read}. Requested ReadCapacityUnits: {read}. \
-         Current WriteCapacityUnits provisioned for the table: {write}. Requested WriteCapacityUnits: {write}. \
+        "The provisioned throughput for {what} will not change. The requested value equals the current value. \
+         Current ReadCapacityUnits provisioned for {what}: {read}. Requested ReadCapacityUnits: {read}. \
+         Current WriteCapacityUnits provisioned for {what}: {write}. Requested WriteCapacityUnits: {write}. \
          Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.",
         read = current.read_units,
         write = current.write_units
@@ -251,6 +329,14 @@ fn check_index_units(row: &TableRow, input: &UpdateTableInput) -> Result<(), Val
     }
 }
 
+const STREAM_WORDS: [&str; 2] = [
+    "If stream is being enabled then UpdateViewType is required",
+    "If stream is being disabled, then UpdateViewType must not be specified",
+];
+
+/// The class of tables of which none is told.
+const STANDARD: &str = "STANDARD";
+
 fn update_settings(
     call: &Call,
     txn: &mut Txn,
@@ -264,7 +350,7 @@ fn update_settings(
             let state = if enabled {
                 "already has an enabled stream"
             } else {
-                "has no enabled stream to disable"
+                "has no stream to disable"
             };
             return Err(ValidationError::new(format!(
                 "Table {state}: TableName: {}",
@@ -272,7 +358,7 @@ fn update_settings(
             ))
             .into());
         }
-        match stream_row(call, Some(specification))? {
+        match stream_row(call, specification, STREAM_WORDS)? {
             None => streams::stop(call, txn, address, row)?,
             stream => {
                 row.stream = stream;
@@ -281,10 +367,14 @@ fn update_settings(
         }
     }
     if let Some(specification) = &input.sse_specification {
-        row.encryption = encryption_row(call, Some(specification))?;
+        row.encryption = encryption::change(call, row.encryption.as_ref(), specification)?;
     }
     if let Some(class) = &input.table_class {
-        row.table_class = Some(class.as_str().to_owned());
+        let current = row.table_class.as_deref().unwrap_or(STANDARD);
+        if current != class.as_str() {
+            row.table_class = Some(class.as_str().to_owned());
+            row.class_since_ms = Some(call.now.0);
+        }
     }
     if let Some(protection) = input.deletion_protection_enabled {
         row.deletion_protection = protection;
@@ -294,6 +384,7 @@ fn update_settings(
 
 /// Makes, changes or deletes an index; returns the name of one to fill.
 fn update_index(
+    call: &Call,
     txn: &mut Txn,
     address: &Address<'_>,
     row: &mut TableRow,
@@ -309,6 +400,8 @@ fn update_index(
         let at = position(address, row, &delete.index_name, "delete")?;
         check_none_filling(row, Some(&delete.index_name))?;
         let index = row.global_indexes.remove(at);
+        row.insights
+            .retain(|insights| insights.index.as_ref() != Some(&index.name));
         row.next_index = row.next_index.max(index.number + 1);
         txn.delete_prefix(INDEX, &key::index_prefix(row.number, index.number));
         backfill::stop(txn, address, row.number, &index)?;
@@ -318,11 +411,8 @@ fn update_index(
     }
     if let Some(change) = &update.update {
         let at = position(address, row, &change.index_name, "update")?;
-        change_index(
-            row.throughput.on_demand,
-            &mut row.global_indexes[at],
-            change,
-        )?;
+        let on_demand = row.throughput.on_demand;
+        change_index(call, on_demand, &mut row.global_indexes[at], change)?;
     }
     Ok(None)
 }
@@ -359,25 +449,28 @@ fn one_index_at_a_time() -> Error {
 }
 
 fn change_index(
+    call: &Call,
     on_demand: bool,
     index: &mut IndexDefinitionRow,
     change: &model::UpdateGlobalSecondaryIndexAction,
 ) -> Result<(), ValidationError> {
+    let name = &change.index_name;
     if let Some(units) = &change.provisioned_throughput {
         if on_demand {
             return Err(ValidationError::invalid(format!(
-                "ProvisionedThroughput should not be specified for index: {} when BillingMode is PAY_PER_REQUEST",
-                change.index_name
+                "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} when BillingMode \
+                 is PAY_PER_REQUEST"
             )));
         }
-        index.throughput = provisioned(units)?;
+        let wanted = throughput::provisioned(units)?;
+        check_changes(&format!("the index {name}"), &index.throughput, &wanted)?;
+        throughput::provision(&mut index.throughput, &wanted, call.now.0);
     }
     if let Some(limits) = &change.on_demand_throughput {
-        index.throughput.on_demand_read_max = limits.max_read_request_units;
-        index.throughput.on_demand_write_max = limits.max_write_request_units;
+        throughput::limit(&mut index.throughput, Some(name), limits)?;
     }
-    if change.warm_throughput.is_some() {
-        set_warm(&mut index.throughput, change.warm_throughput.as_ref());
+    if let Some(warm) = &change.warm_throughput {
+        throughput::warm_up(&mut index.throughput, Some(name), warm)?;
     }
     Ok(())
 }
@@ -386,7 +479,7 @@ fn create_index(
     row: &mut TableRow,
     create: &model::CreateGlobalSecondaryIndexAction,
     input: &UpdateTableInput,
-) -> Result<(), ValidationError> {
+) -> Result<(), Error> {
     let index = model::GlobalSecondaryIndex {
         index_name: create.index_name.clone(),
         key_schema: create.key_schema.clone(),
@@ -397,10 +490,9 @@ fn create_index(
     };
     let known = || row.global_indexes.iter().chain(&row.local_indexes);
     if known().any(|known| known.name == index.index_name) {
-        return Err(ValidationError::new(format!(
-            "Attempting to create an index which already exists: {}",
-            index.index_name
-        )));
+        return Err(
+            ValidationError::new("Attempting to create an index which already exists").into(),
+        );
     }
     let definitions = input.attribute_definitions.as_deref().unwrap_or_default();
     let names: Vec<&str> = definitions
@@ -410,8 +502,8 @@ fn create_index(
     check_definitions(&names)?;
     check_global_keys(&index.key_schema, &names)?;
     if row.global_indexes.len() >= GLOBAL_INDEXES_MAX {
-        return Err(ValidationError::invalid(format!(
-            "GlobalSecondaryIndex count exceeds the per-table limit of {GLOBAL_INDEXES_MAX}"
+        return Err(Error::LimitExceeded(format!(
+            "Subscriber limit exceeded: GlobalSecondaryIndex count exceeds the per-table limit of {GLOBAL_INDEXES_MAX}"
         )));
     }
     let number = known()

@@ -85,6 +85,8 @@ pub(crate) fn start(
         view: stream.view.clone(),
         keys: row.keys.clone(),
         ended_ms: None,
+        policy: None,
+        policy_revision_ms: 0,
     };
     STREAMS.put(txn, &stream_key(table, &stream.label), &info);
     row.former_stream = None;
