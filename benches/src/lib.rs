@@ -1,119 +1,21 @@
 //! What the benchmarks share.
 //!
-//! `cargo bench -p cumulog-benches` runs those of the engine: `commit` and `replay`.
-//! `cargo run --release -p cumulog-benches --bin requests` measures the emulator by its requests.
+//! `./bench` runs them all; its header says how to run some. The programs:
 //!
-//! Absolute numbers of a shared machine say little, so each benchmark measures a control in the same run, alternating
-//! with what it is about, and prints the ratio: the raw system calls beside the engine, a minimal HTTP server beside
-//! the emulator.
+//! - `engine` (`src/bin/engine`): commits, replay, opening, compaction, memory and blobs;
+//! - `peers` (`peers/`, a workspace of its own): the same commits, reads and openings by other embedded stores;
+//! - `requests` (`src/bin/requests`): the emulator's requests beside those of a bare HTTP server;
+//! - `report` (`src/bin/report`): the tables and plots of `docs/`, from what the others measured.
+//!
+//! Absolute numbers of a shared machine say little, so every benchmark measures a control or a peer in the same run, in
+//! rounds that take turns, and tells the ratio: median and range over the rounds.
 
-use std::io::{self, IoSlice};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use cumulog_engine::disk::{Access, Disk, File, Lock, LockError, Real};
-
-/// The real disk, counting what the log does to it.
-#[derive(Clone, Debug, Default)]
-pub struct CountingDisk {
-    real: Real,
-    counts: Arc<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    writes: AtomicU64,
-    syncs: AtomicU64,
-}
-
-impl CountingDisk {
-    /// How often a file was written so far.
-    #[must_use]
-    pub fn writes(&self) -> u64 {
-        self.counts.writes.load(Ordering::Relaxed)
-    }
-
-    /// How often a file was synced so far.
-    #[must_use]
-    pub fn syncs(&self) -> u64 {
-        self.counts.syncs.load(Ordering::Relaxed)
-    }
-
-    fn file(&self, file: Arc<dyn File>) -> Arc<dyn File> {
-        let counts = self.counts.clone();
-        Arc::new(CountingFile { file, counts })
-    }
-}
-
-impl Disk for CountingDisk {
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(self.file(self.real.create(path)?))
-    }
-
-    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn File>> {
-        Ok(self.file(self.real.open(path, access)?))
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        self.real.list(directory)
-    }
-
-    fn create_directory(&self, path: &Path) -> io::Result<()> {
-        self.real.create_directory(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.real.rename(from, to)
-    }
-
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.real.link(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.real.remove(path)
-    }
-
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        self.real.sync_directory(path)
-    }
-
-    fn lock(&self, path: &Path, owner: &str) -> Result<Box<dyn Lock>, LockError> {
-        self.real.lock(path, owner)
-    }
-}
-
-#[derive(Debug)]
-struct CountingFile {
-    file: Arc<dyn File>,
-    counts: Arc<Counts>,
-}
-
-impl File for CountingFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, offset)
-    }
-
-    fn write_at(&self, parts: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
-        self.counts.writes.fetch_add(1, Ordering::Relaxed);
-        self.file.write_at(parts, offset)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn set_len(&self, bytes: u64) -> io::Result<()> {
-        self.file.set_len(bytes)
-    }
-
-    fn allocate(&self, bytes: u64) -> io::Result<()> {
-        self.file.allocate(bytes)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.counts.syncs.fetch_add(1, Ordering::Relaxed);
-        self.file.sync_data()
-    }
-}
+pub mod clients;
+pub mod control;
+pub mod disk;
+pub mod machine;
+pub mod memory;
+pub mod results;
+pub mod rows;
+pub mod settings;
+pub mod spread;

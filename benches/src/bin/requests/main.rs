@@ -1,11 +1,11 @@
 //! Requests per second of the emulator, beside a minimal hyper server that answers 200 to everything.
 //!
-//! `requests --binary PATH [--connections 32] [--rounds 10] [--seconds 0.5]`
+//! `requests --binary PATH [--connections 32] [--rounds 7] [--seconds 0.5] [--quick] [--out FILE]`
 //!
 //! Small requests of DynamoDB and SQS, on connections that are kept open, each waiting for its answer before it sends the
 //! next. The load comes from one thread of this process; every server is a process of its own, the minimal one too. They
-//! take turns in short rounds, so that a noisy machine disturbs all alike; rates are medians over the rounds. Beside them
-//! stands the processor time that the server took per request, which depends less on who else uses the machine.
+//! take turns in short rounds, so that a noisy machine disturbs all alike. Beside the rates stands the processor time that
+//! the server took per request, which depends less on who else uses the machine.
 //!
 //! It also measures the time from start to the first answer on an empty directory, and the resident memory when idle.
 
@@ -18,6 +18,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use client::{Load, Round};
+use cumulog_benches::results::{Results, Row, Section};
+use cumulog_benches::spread::Spread;
 use server::Server;
 
 struct Arguments {
@@ -27,6 +29,8 @@ struct Arguments {
     connections: usize,
     rounds: usize,
     seconds: f64,
+    quick: bool,
+    out: Option<PathBuf>,
 }
 
 fn arguments() -> Result<Arguments, lexopt::Error> {
@@ -35,8 +39,10 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
         serve: None,
         binary: PathBuf::from("target/release/cumulog"),
         connections: 32,
-        rounds: 10,
+        rounds: 7,
         seconds: 0.5,
+        quick: false,
+        out: None,
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -46,8 +52,14 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
             Long("connections") => arguments.connections = parser.value()?.parse()?,
             Long("rounds") => arguments.rounds = parser.value()?.parse()?,
             Long("seconds") => arguments.seconds = parser.value()?.parse()?,
+            Long("quick") => arguments.quick = true,
+            Long("out") => arguments.out = Some(parser.value()?.into()),
             other => return Err(other.unexpected()),
         }
+    }
+    if arguments.quick {
+        arguments.rounds = 2;
+        arguments.seconds = 0.1;
     }
     Ok(arguments)
 }
@@ -57,33 +69,47 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(port) = arguments.serve {
         return Ok(minimal::run(port)?);
     }
-    start_up(&arguments)?;
-    throughput(&arguments)
+    let benches = [
+        ("start", start as fn(&Arguments, &mut Section) -> _),
+        ("requests", throughput),
+    ];
+    for (name, bench) in benches {
+        println!("{name}");
+        let directory = arguments.binary.canonicalize()?;
+        let mut section = Section::begin(&directory, arguments.quick);
+        bench(&arguments, &mut section)?;
+        if let Some(out) = &arguments.out {
+            Results::save(out, name, section)?;
+        }
+    }
+    Ok(())
 }
 
+/// How a server is told what is to survive; nothing for one in memory.
+const DURABILITIES: [(&str, Option<&str>); 3] = [
+    ("ephemeral", None),
+    ("process", Some("process")),
+    ("power", Some("power")),
+];
+
 /// Ready time and idle memory, ephemeral and on an empty directory.
-fn start_up(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    for (name, options) in [
-        ("ephemeral", None),
-        ("process", Some("process")),
-        ("power", Some("power")),
-    ] {
+fn start(arguments: &Arguments, section: &mut Section) -> Result<(), Box<dyn Error>> {
+    for (name, durability) in DURABILITIES {
         let mut ready = Vec::new();
-        let mut resident = 0;
-        for _ in 0..arguments.rounds.max(1) {
-            let emulator = Server::emulator(&arguments.binary, options)?;
+        let mut resident = Vec::new();
+        for _ in 0..arguments.rounds {
+            let emulator = Server::emulator(&arguments.binary, durability)?;
             ready.push(emulator.ready.as_secs_f64() * 1e3);
             std::thread::sleep(Duration::from_millis(300));
-            resident = emulator.resident_bytes()?;
+            resident.push(emulator.resident_bytes()? as f64 / 1e6);
         }
-        let longest = ready.iter().copied().fold(0.0, f64::max);
-        println!(
-            "{name:9}  ready after {:.1} ms (longest {longest:.1}), idle at {:.1} MB",
-            median(&mut ready),
-            resident as f64 / 1e6
+        section.push(
+            Row::default()
+                .at("server", name)
+                .figure("ready_ms", Spread::of(ready))
+                .figure("idle_mb", Spread::of(resident)),
         );
     }
-    println!();
     Ok(())
 }
 
@@ -96,36 +122,32 @@ struct Tally {
 }
 
 impl Tally {
-    fn per_second(&self) -> f64 {
-        self.median(|round| round.per_second)
+    fn all(&self, value: impl Fn(&Round) -> f64) -> Vec<f64> {
+        self.rounds.iter().map(value).collect()
     }
 
-    fn processor_us(&self) -> f64 {
-        self.processor_time.as_secs_f64() * 1e6 / self.requests as f64
-    }
-
-    fn median(&self, value: impl Fn(&Round) -> f64) -> f64 {
-        median(&mut self.rounds.iter().map(value).collect::<Vec<_>>())
+    fn figures(&self, row: Row, bare: &Tally) -> Row {
+        let rate = |tally: &Tally| tally.all(|round| round.per_second);
+        let processor_us = self.processor_time.as_secs_f64() * 1e6 / self.requests as f64;
+        row.figure("per_second", Spread::of(rate(self)))
+            .figure("of_bare", Spread::ratio(&rate(self), &rate(bare)))
+            .figure("p50_us", Spread::of(self.all(|round| round.median_us)))
+            .figure("p99_us", Spread::of(self.all(|round| round.p99_us)))
+            .figure("processor_us", processor_us)
     }
 }
 
-fn throughput(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let servers = [
-        ("minimal", Server::minimal()?),
-        ("ephemeral", Server::emulator(&arguments.binary, None)?),
-        (
-            "process",
-            Server::emulator(&arguments.binary, Some("process"))?,
-        ),
-        ("power", Server::emulator(&arguments.binary, Some("power"))?),
-    ];
-    for (_, server) in &servers[1..] {
+fn throughput(arguments: &Arguments, section: &mut Section) -> Result<(), Box<dyn Error>> {
+    let mut servers = vec![("bare", Server::minimal()?)];
+    for (name, durability) in DURABILITIES {
+        let server = Server::emulator(&arguments.binary, durability)?;
         client::prepare(server.port)?;
+        servers.push((name, server));
     }
     let time = Duration::from_secs_f64(arguments.seconds);
     for load in Load::ALL {
-        let mut tallies = servers.each_ref().map(|_| Tally::default());
-        for _ in 0..arguments.rounds.max(1) {
+        let mut tallies: Vec<Tally> = servers.iter().map(|_| Tally::default()).collect();
+        for _ in 0..arguments.rounds {
             for ((_, server), tally) in servers.iter().zip(&mut tallies) {
                 let before = server.processor_time()?;
                 let round = client::run(load, server.port, arguments.connections, time)?;
@@ -134,36 +156,12 @@ fn throughput(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
                 tally.rounds.push(round);
             }
         }
-        report(load, &servers.each_ref().map(|(name, _)| *name), &tallies);
+        for ((name, _), tally) in servers.iter().zip(&tallies) {
+            let row = Row::default()
+                .at("request", format!("{load:?}"))
+                .at("server", *name);
+            section.push(tally.figures(row, &tallies[0]));
+        }
     }
     Ok(())
-}
-
-fn report(load: Load, names: &[&str; 4], tallies: &[Tally; 4]) {
-    println!("{load:?}");
-    for (name, tally) in names.iter().zip(tallies) {
-        println!(
-            "  {name:9} {:8.0} requests/s   p50 {:6.0} µs   p99 {:6.0} µs   processor {:5.1} µs a request",
-            tally.per_second(),
-            tally.median(|round| round.median_us),
-            tally.median(|round| round.p99_us),
-            tally.processor_us(),
-        );
-    }
-    let [minimal, ephemeral, process, power] = tallies;
-    for (name, above, below) in [
-        ("ephemeral ÷ minimal", ephemeral, minimal),
-        ("process ÷ ephemeral", process, ephemeral),
-        ("power ÷ ephemeral", power, ephemeral),
-    ] {
-        let rate = 100.0 * above.per_second() / below.per_second();
-        let processor = 100.0 * below.processor_us() / above.processor_us();
-        println!("  {name:20} {rate:4.0} % by the clock, {processor:4.0} % by processor time");
-    }
-    println!();
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cumulog_benches::memory::resident_bytes;
 use tempfile::TempDir;
 
 const READY_MAX: Duration = Duration::from_secs(10);
@@ -96,15 +97,9 @@ impl Server {
         Ok(TICK * ticks)
     }
 
-    /// Its memory, by `/proc`.
+    /// Its memory.
     pub(crate) fn resident_bytes(&self) -> io::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes =
-            line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        kilobytes
-            .map(|kilobytes| kilobytes * 1024)
-            .ok_or_else(|| io::Error::other("no VmRSS in /proc"))
+        resident_bytes(&self.child.id().to_string())
     }
 }
 
