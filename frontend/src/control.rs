@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use cumulog_engine::Status;
+use cumulog_engine::{Pace, Status};
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -34,6 +34,7 @@ pub(crate) fn operation(request: &Request) -> &'static str {
         "/health" | "/_cumulog/health" | "/_localstack/health" => "Health",
         "/_cumulog/info" => "Info",
         "/_cumulog/reset" => "Reset",
+        "/_cumulog/compact" => "Compact",
         _ => "-",
     }
 }
@@ -46,11 +47,12 @@ pub(crate) async fn handle(emulator: &Emulator, request: &Request, lsn: &AtomicU
         "/_cumulog/health" if get => health(emulator),
         "/_cumulog/info" if get => answer(StatusCode::OK, &info(emulator)),
         "/_cumulog/reset" if request.method == Method::POST => reset(emulator, lsn).await,
+        "/_cumulog/compact" if request.method == Method::POST => compact(emulator).await,
         "/_localstack/health" if get => answer(StatusCode::OK, &localstack_health(emulator)),
         "/health" | "/_cumulog/health" | "/_cumulog/info" | "/_localstack/health" => {
             method_not_allowed("GET, HEAD")
         }
-        "/_cumulog/reset" => method_not_allowed("POST"),
+        "/_cumulog/reset" | "/_cumulog/compact" => method_not_allowed("POST"),
         path => {
             let message = format!("there is no {path}; see /_cumulog/info for what there is");
             answer(StatusCode::NOT_FOUND, &json!({ "error": message }))
@@ -196,6 +198,26 @@ async fn reset(emulator: &Emulator, committed: &AtomicU64) -> Response {
     committed.store(lsn.unwrap_or(0), Ordering::Relaxed);
     match pending.await {
         Ok(()) => answer(StatusCode::OK, &json!({ "status": "reset", "lsn": lsn })),
+        Err(error) => answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &json!({ "error": with_causes(&error) }),
+        ),
+    }
+}
+
+/// Replaces the log by snapshots; requests go on meanwhile. What a dropped connection asked for is done all the same.
+async fn compact(emulator: &Emulator) -> Response {
+    match emulator.world.store.compact(Pace::Gentle).await {
+        Ok(compacted) => answer(
+            StatusCode::OK,
+            &json!({
+                "status": "compacted",
+                "data_dir": emulator.settings.data_dir,
+                "lsn": compacted.lsn.0,
+                "written_bytes": compacted.written_bytes,
+                "freed_bytes": compacted.freed_bytes,
+            }),
+        ),
         Err(error) => answer(
             StatusCode::INTERNAL_SERVER_ERROR,
             &json!({ "error": with_causes(&error) }),

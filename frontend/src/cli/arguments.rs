@@ -38,6 +38,11 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// The value of an option.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.options.get(name).map(String::as_str)
+    }
+
     /// Was the option given?
     pub(super) fn has(&self, name: &str) -> bool {
         self.options.contains_key(name)

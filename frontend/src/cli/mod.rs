@@ -6,6 +6,8 @@
 //! ends.
 
 mod arguments;
+mod compact;
+mod endpoint;
 mod help;
 mod serve;
 mod verify;
@@ -15,7 +17,12 @@ use std::{collections::BTreeMap, ffi::OsString, process::ExitCode};
 pub(crate) use arguments::{UsageError, unknown_option};
 
 /// In the order in which help lists them.
-const COMMANDS: &[&Command] = &[&serve::COMMAND, &verify::COMMAND, &help::COMMAND];
+const COMMANDS: &[&Command] = &[
+    &serve::COMMAND,
+    &verify::COMMAND,
+    &compact::COMMAND,
+    &help::COMMAND,
+];
 
 /// How every command ends.
 const EXIT_CODES: &str = "Exit codes:\n  0  all is well\n  1  it failed, or found damage\n  2  the command line makes no sense\n";
