@@ -26,6 +26,7 @@ mod init;
 mod jobs;
 mod log;
 mod memory;
+mod multipart;
 mod policy;
 mod presigned;
 mod protocol;

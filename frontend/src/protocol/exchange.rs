@@ -142,7 +142,7 @@ impl<'a> Exchange<'a> {
         ))
     }
 
-    fn call(&self, operation: &'static str, trace: &Trace) -> Call {
+    pub(super) fn call(&self, operation: &'static str, trace: &Trace) -> Call {
         let emulator = self.emulator;
         let access_key = self
             .signs

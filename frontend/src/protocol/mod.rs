@@ -5,6 +5,8 @@
 
 mod codec;
 mod exchange;
+mod form;
+mod website;
 
 use std::{
     sync::{
@@ -118,7 +120,9 @@ async fn dispatch(
     signs: Signs<'_>,
     trace: &mut Trace,
 ) -> Response {
-    if control::owns(request, signs.credential.is_some()) {
+    if website::bucket(emulator, &signs).is_none()
+        && control::owns(request, signs.credential.is_some())
+    {
         trace.service = "cumulog";
         trace.operation = control::operation(request);
         return control::handle(emulator, request, &trace.lsn).await;
@@ -196,6 +200,9 @@ async fn answer(
     mut signs: Signs<'_>,
     trace: &mut Trace,
 ) -> Response {
+    if let Some(bucket) = website::bucket(emulator, &signs) {
+        return website::answer(emulator, request, signs, bucket, trace).await;
+    }
     let mut body = Unread::Arriving(body);
     let mut form = Bytes::new();
     if signs.needs_form() {
@@ -220,7 +227,11 @@ async fn answer(
         path: &request.path,
         headers: &request.headers,
     };
-    match exchange.run(body, trace).await {
+    let answered = match form::bucket(&exchange) {
+        Some(bucket) => form::answer(&exchange, bucket, body, trace).await,
+        None => exchange.run(body, trace).await,
+    };
+    match answered {
         Ok(response) => response,
         Err(failure) => exchange.fail(failure, trace),
     }

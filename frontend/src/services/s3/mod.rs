@@ -31,6 +31,7 @@ mod notification;
 mod ownership;
 mod part_copy;
 mod policy;
+pub(crate) mod post;
 mod put;
 mod range;
 mod receive;
@@ -45,7 +46,7 @@ mod versioning;
 mod versions;
 #[cfg(test)]
 mod versions_tests;
-mod website;
+pub(crate) mod website;
 mod words;
 
 pub(crate) use rows::each_table;

@@ -21,10 +21,26 @@ use cumulog_model::s3::{PutObjectInput, PutObjectOutput};
 /// The checksum of objects whose writer asked for none.
 pub(super) const DEFAULT_CHECKSUM: Algorithm = Algorithm::Crc64Nvme;
 
-/// Stores an object. The bucket is looked at before the body is asked for, and again with the write.
+/// Stores an object.
 pub(super) async fn put_object(
     call: Call,
+    input: PutObjectInput,
+) -> Result<PutObjectOutput, Failure> {
+    store(call, input, Manner::Put).await
+}
+
+/// How an object comes.
+pub(super) enum Manner<'a> {
+    Put,
+    /// In a form, which says nothing of the file's length beforehand; its policy may.
+    Post(&'a (dyn Fn(u64) -> Result<(), Failure> + Sync)),
+}
+
+/// Stores an object. The bucket is looked at before the body is asked for, and again with the write.
+pub(super) async fn store(
+    call: Call,
     mut input: PutObjectInput,
+    manner: Manner<'_>,
 ) -> Result<PutObjectOutput, Failure> {
     refuse_unsupported!(input);
     refuse(&[(
@@ -35,13 +51,17 @@ pub(super) async fn put_object(
     let draft = draft!(input)?;
     let condition =
         WriteCondition::parse(input.if_match.as_deref(), input.if_none_match.as_deref())?;
-    let expected = Expected::parse(
-        &call,
-        &input.body,
-        input.content_md5.as_deref(),
-        input.checksum_algorithm.as_ref(),
-        given_checksums!(input),
-    )?;
+    let given = given_checksums!(input);
+    let expected = match manner {
+        Manner::Put => Expected::parse(
+            &call,
+            &input.body,
+            input.content_md5.as_deref(),
+            input.checksum_algorithm.as_ref(),
+            given,
+        )?,
+        Manner::Post(_) => Expected::of_form(input.checksum_algorithm.as_ref(), given)?,
+    };
     if draft.lock != Lock::default() && !expected.is_given() {
         return Err(S3Error::request(
             "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
@@ -55,6 +75,13 @@ pub(super) async fn put_object(
     drop(view);
     let algorithm = expected.algorithm().unwrap_or(DEFAULT_CHECKSUM);
     let received = receive(&call, input.body, expected, Some(algorithm)).await?;
+    let event = match manner {
+        Manner::Put => "ObjectCreated:Put",
+        Manner::Post(check_length) => {
+            check_length(received.body.bytes())?;
+            "ObjectCreated:Post"
+        }
+    };
     let committed = call.commit(|txn| {
         let bucket = open_bucket(txn, &input.bucket, owner)?;
         let to = (input.bucket.as_str(), &bucket);
@@ -64,7 +91,7 @@ pub(super) async fn put_object(
             ..whole_object(&call, txn, draft, &received, algorithm)?
         };
         let row = place(&call, txn, to, &input.key, &condition, row)?;
-        created(&call, txn, to, "ObjectCreated:Put", &input.key, &row)?;
+        created(&call, txn, to, event, &input.key, &row)?;
         let expiration = expiration_header(txn, &input.bucket, &input.key, &row)?;
         Ok::<_, S3Error>((row, expiration))
     });

@@ -82,6 +82,20 @@ impl Expected {
         })
     }
 
+    /// What the fields of a form say of its file.
+    pub(super) fn of_form(
+        algorithm: Option<&ChecksumAlgorithm>,
+        given: Given<'_>,
+    ) -> Result<Expected, S3Error> {
+        let checksum = given_checksum(given)?;
+        let sent = checksum.as_ref().map(Checksum::algorithm);
+        Ok(Expected {
+            md5: None,
+            algorithm: sent.or(named_algorithm(algorithm)?),
+            checksum,
+        })
+    }
+
     /// The algorithm of the client's checksum, if it sends one.
     pub(super) fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm

@@ -1,11 +1,15 @@
-//! The website of a bucket: its configuration. What a browser gets of it stands in `protocol/website.rs`.
+//! The website of a bucket: its configuration, and where that leads. The answers are written in `protocol/website.rs`.
 
+use super::buckets::require_bucket;
 use super::configuration::error::Missing;
 use super::configuration::{Kind, delete, get, put};
 use super::error::S3Error;
+use super::names::path_encoded;
+use super::rows::OBJECTS;
 use crate::call::Call;
+use crate::failure::Failure;
 use crate::service::Service;
-use cumulog_engine::Txn;
+use cumulog_engine::{Read, Txn};
 use cumulog_model::s3::{
     self as model, GetBucketWebsiteOutput, Redirect, RoutingRule, WebsiteConfiguration,
 };
@@ -161,6 +165,124 @@ fn check_rule(rule: &RoutingRule) -> Result<(), S3Error> {
             "The provided HTTP error code ({code}) is not valid. Valid codes are 4XX or 5XX."
         ))),
         _ => Ok(()),
+    }
+}
+
+/// The website of a bucket.
+pub(crate) struct Site(WebsiteConfiguration);
+
+/// Where a browser is sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) status: u16,
+    pub(crate) location: String,
+}
+
+impl Site {
+    /// Of a bucket that has one.
+    pub(crate) fn of(read: &impl Read, bucket: &str) -> Result<Site, Failure> {
+        require_bucket(read, bucket, None)?;
+        let found = WEBSITE.get(read, bucket)?;
+        Ok(Site(
+            found.ok_or_else(|| Missing::Website.in_bucket(bucket))?,
+        ))
+    }
+
+    /// Where a request is sent before anything is looked up.
+    pub(crate) fn before(&self, key: &str, host: &str, query: Option<&str>) -> Option<Target> {
+        if let Some(all) = &self.0.redirect_all_requests_to {
+            let scheme = all
+                .protocol
+                .as_ref()
+                .map_or("http", |protocol| protocol.as_str());
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            return Some(Target {
+                status: 301,
+                location: format!("{scheme}://{}/{}{query}", all.host_name, path_encoded(key)),
+            });
+        }
+        self.rule(key, None).map(|rule| target(rule, key, host))
+    }
+
+    /// Where a request that failed is sent.
+    pub(crate) fn after(&self, key: &str, host: &str, status: u16) -> Option<Target> {
+        self.rule(key, Some(status))
+            .map(|rule| target(rule, key, host))
+    }
+
+    /// The first rule for a key, and for the status of a failure.
+    fn rule(&self, key: &str, status: Option<u16>) -> Option<&RoutingRule> {
+        let status = status.map(|status| status.to_string());
+        let fits = |rule: &&RoutingRule| {
+            let condition = rule.condition.as_ref();
+            let prefix = condition.and_then(|condition| condition.key_prefix_equals.as_deref());
+            let code = condition
+                .and_then(|condition| condition.http_error_code_returned_equals.as_deref());
+            code == status.as_deref() && prefix.is_none_or(|prefix| key.starts_with(prefix))
+        };
+        self.0.routing_rules.iter().flatten().find(fits)
+    }
+
+    fn suffix(&self) -> &str {
+        self.0
+            .index_document
+            .as_ref()
+            .map_or("", |index| &index.suffix)
+    }
+
+    /// The object that answers for `key`: in folders, their index.
+    pub(crate) fn document(&self, key: &str) -> String {
+        match key.is_empty() || key.ends_with('/') {
+            true => format!("{key}{}", self.suffix()),
+            false => key.to_owned(),
+        }
+    }
+
+    /// Whether there is a folder called `key`, with an index.
+    pub(crate) fn has_folder(
+        &self,
+        read: &impl Read,
+        bucket: &str,
+        key: &str,
+    ) -> Result<bool, Failure> {
+        if key.is_empty() || key.ends_with('/') {
+            return Ok(false);
+        }
+        let index = (bucket.to_owned(), format!("{key}/{}", self.suffix()));
+        Ok(OBJECTS.contains(read, &index))
+    }
+
+    pub(crate) fn error_document(&self) -> Option<&str> {
+        Some(&self.0.error_document.as_ref()?.key)
+    }
+}
+
+fn target(rule: &RoutingRule, key: &str, host: &str) -> Target {
+    let redirect = &rule.redirect;
+    let prefix = rule
+        .condition
+        .as_ref()
+        .and_then(|condition| condition.key_prefix_equals.as_deref());
+    let key = match (
+        &redirect.replace_key_with,
+        &redirect.replace_key_prefix_with,
+    ) {
+        (Some(with), _) => with.clone(),
+        (None, Some(with)) => {
+            let rest = key.strip_prefix(prefix.unwrap_or_default()).unwrap_or(key);
+            format!("{with}{rest}")
+        }
+        (None, None) => key.to_owned(),
+    };
+    let scheme = redirect
+        .protocol
+        .as_ref()
+        .map_or("http", |protocol| protocol.as_str());
+    let host = redirect.host_name.as_deref().unwrap_or(host);
+    let code = redirect.http_redirect_code.as_deref();
+    Target {
+        status: code.and_then(|code| code.parse().ok()).unwrap_or(301),
+        location: format!("{scheme}://{host}/{}", path_encoded(&key)),
     }
 }
 
