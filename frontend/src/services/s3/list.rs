@@ -411,6 +411,49 @@ mod tests {
         assert_eq!(listed(&keys, "", "/", 1, ""), "[a/] | a0");
     }
 
+    /// What a listing is, said without a walk: each key in order, counted under its common prefix once.
+    fn naive(keys: &[String], prefix: &str, delimiter: &str, max: usize, after: &str) -> String {
+        let mut sorted: Vec<&String> = keys.iter().filter(|key| key.starts_with(prefix)).collect();
+        sorted.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        sorted.dedup();
+        let group = |key: &str| {
+            let rest = &key.get(prefix.len()..)?;
+            let at = rest.find(delimiter).filter(|_| !delimiter.is_empty())?;
+            Some(key[..prefix.len() + at + delimiter.len()].to_owned())
+        };
+        let skipped = after.starts_with(prefix).then(|| group(after)).flatten();
+        let mut entries: Vec<String> = Vec::new();
+        for key in sorted.into_iter().filter(|key| key.as_str() > after) {
+            let group = group(key);
+            if group.is_some() && group == skipped {
+                continue;
+            }
+            let entry = group.map_or_else(|| key.clone(), |group| format!("[{group}]"));
+            if entries.last() != Some(&entry) {
+                entries.push(entry);
+            }
+        }
+        let pages: Vec<String> = entries.chunks(max).map(|page| page.join(" ")).collect();
+        pages.join(" | ")
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn listings_are_what_a_plain_model_says(
+            keys in proptest::collection::vec("[ab/\u{ff}\u{ffff}\u{10ffff}]{1,5}", 0..30),
+            prefix in "[ab/]{0,2}",
+            delimiter in "[a/\u{10ffff}]{0,2}",
+            max in 1usize..8,
+            after in "[ab/\u{10ffff}]{0,3}",
+        ) {
+            let known: Vec<&str> = keys.iter().map(String::as_str).collect();
+            assert_eq!(
+                listed(&known, &prefix, &delimiter, max, &after),
+                naive(&keys, &prefix, &delimiter, max, &after)
+            );
+        }
+    }
+
     #[test]
     fn foreign_tokens_are_refused() {
         for token in ["", "x", "AAAA", "a b", "é"] {
