@@ -285,7 +285,7 @@ def test_metadata_beyond_ascii_comes_as_encoded_words(server, s3, bucket, sent, 
         ({"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 31}, "InvalidArgument"),
         ({"GrantRead": "id=1"}, "InvalidArgument"),
         ({"ACL": "everyone"}, "InvalidArgument"),
-        ({"ObjectLockMode": "GOVERNANCE"}, "InvalidRequest"),
+        ({"ObjectLockMode": "GOVERNANCE"}, "InvalidArgument"),
         ({"WebsiteRedirectLocation": "nowhere"}, "InvalidArgument"),
         ({"Tagging": "a=1&a=2"}, "InvalidArgument"),
         ({"Tagging": "aws:a=1"}, "InvalidTag"),
@@ -505,7 +505,7 @@ def test_deletions_answer_per_key(s3, bucket):
     )
     assert [entry["Key"] for entry in result["Deleted"]] == ["a", "absent"]
     errors = {entry["Key"]: entry["Code"] for entry in result["Errors"]}
-    assert errors == {"b": "PreconditionFailed", "c": "InvalidArgument"}
+    assert errors == {"b": "PreconditionFailed", "c": "NoSuchVersion"}
     quiet = s3.delete_objects(Bucket=bucket, Delete={"Quiet": True, "Objects": [{"Key": "b"}, {"Key": "c"}]})
     assert "Deleted" not in quiet and "Errors" not in quiet
     assert keys(s3.list_objects_v2(Bucket=bucket)) == []

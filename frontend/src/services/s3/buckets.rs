@@ -2,6 +2,7 @@
 
 use super::acl::{self, Acl, grant_headers};
 use super::error::{S3Error, refuse};
+use super::lifecycle;
 use super::names::{canonical_id, is_bucket_name};
 use super::rows::{BUCKETS, BucketRow, LockRow, PARTS, UPLOADS, Versioning, shown_time};
 use super::tagging::checked_of_bucket;
@@ -325,6 +326,7 @@ pub(super) fn delete_bucket(
     }
     UPLOADS.delete_prefix(txn, &key);
     configuration::delete_all(txn, &key.0);
+    lifecycle::stop(txn, &key.0)?;
     BUCKETS.delete(txn, &key);
     Ok(DeleteBucketOutput::default())
 }

@@ -65,6 +65,7 @@ const SPACES: &[Space] = &[
     rows::VERSIONS.space(),
     rows::NULLS.space(),
     rows::SWEEPS.space(),
+    rows::MOVE_MINIMUMS.space(),
     rows::JOBS.spaces()[0],
     rows::JOBS.spaces()[1],
     rows::CONFIGURATIONS.space(),

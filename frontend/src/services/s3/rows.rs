@@ -36,6 +36,10 @@ pub(super) const NULLS: Table<(String, String), u64> = Table::new(Space::new(0x0
 /// How far a sweep by lifecycle rules has come, by bucket.
 pub(super) const SWEEPS: Table<(String,), SweepRow> = Table::new(Space::new(0x0112, "s3/sweeps"));
 
+/// The least size of objects that rules move, by bucket: in the words of the header that set it.
+pub(super) const MOVE_MINIMUMS: Table<(String,), String> =
+    Table::new(Space::new(0x0113, "s3/move-minimums"));
+
 /// Work that falls due later.
 pub(super) const JOBS: Jobs = Jobs::new(
     Space::new(0x01f0, "s3/jobs"),
@@ -343,6 +347,7 @@ pub(crate) fn each_table(visitor: &impl TableVisitor) {
     visitor.on(VERSIONS);
     visitor.on(NULLS);
     visitor.on(SWEEPS);
+    visitor.on(MOVE_MINIMUMS);
     visitor.on(CONFIGURATIONS);
 }
 

@@ -12,20 +12,19 @@ mod tests;
 use super::buckets::{open_bucket, require_bucket};
 use super::configuration::Kind;
 use super::error::S3Error;
-use super::rows::{JOBS, ObjectRow, SWEEPS};
+use super::rows::{JOBS, MOVE_MINIMUMS, ObjectRow, SWEEPS};
 use crate::call::Call;
 use crate::service::Service;
 use cumulog_engine::{Read, Txn, View};
 use cumulog_model::s3::{
-    self as model, DeleteBucketLifecycleInput, DeleteBucketLifecycleOutput,
-    GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput,
-    PutBucketLifecycleConfigurationInput, PutBucketLifecycleConfigurationOutput,
-    TransitionDefaultMinimumObjectSize,
+    self as model, BucketLifecycleConfiguration, DeleteBucketLifecycleInput,
+    DeleteBucketLifecycleOutput, GetBucketLifecycleConfigurationInput,
+    GetBucketLifecycleConfigurationOutput, PutBucketLifecycleConfigurationInput,
+    PutBucketLifecycleConfigurationOutput, TransitionDefaultMinimumObjectSize,
 };
 use cumulog_shape::Timestamp;
 
-/// A bucket's configuration, as it is shown.
-const LIFECYCLE: Kind<GetBucketLifecycleConfigurationOutput> = Kind::new("lifecycle");
+const LIFECYCLE: Kind<BucketLifecycleConfiguration> = Kind::new("lifecycle");
 
 /// The job that acts on a bucket's configuration.
 const SWEEP: &str = "lifecycle";
@@ -71,12 +70,10 @@ fn put_bucket_lifecycle(
     };
     let configuration = (input.lifecycle_configuration).ok_or(S3Error::MalformedXml)?;
     let rules = check::checked(call, configuration.rules)?;
-    let kept = GetBucketLifecycleConfigurationOutput {
-        rules: Some(rules),
-        transition_default_minimum_object_size: Some(minimum.clone()),
-    };
-    LIFECYCLE.put(txn, &input.bucket, &kept);
-    SWEEPS.delete(txn, &(input.bucket.clone(),));
+    LIFECYCLE.put(txn, &input.bucket, &BucketLifecycleConfiguration { rules });
+    let place = (input.bucket.clone(),);
+    MOVE_MINIMUMS.put(txn, &place, &minimum.as_str().to_owned());
+    SWEEPS.delete(txn, &place);
     JOBS.schedule(call, txn, (SWEEP, &input.bucket), call.now)?;
     Ok(PutBucketLifecycleConfigurationOutput {
         transition_default_minimum_object_size: Some(minimum),
@@ -90,7 +87,7 @@ fn get_bucket_lifecycle(
     input: GetBucketLifecycleConfigurationInput,
 ) -> Result<GetBucketLifecycleConfigurationOutput, S3Error> {
     open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
-    (LIFECYCLE.get(view, &input.bucket)?).ok_or(S3Error::NoLifecycle {
+    configuration(view, &input.bucket)?.ok_or(S3Error::NoLifecycle {
         bucket: input.bucket,
     })
 }
@@ -109,8 +106,25 @@ fn delete_bucket_lifecycle(
 
 /// Forgets what was to be done in a bucket that has no rules any more.
 pub(super) fn stop(txn: &mut Txn, bucket: &str) -> Result<(), S3Error> {
-    SWEEPS.delete(txn, &(bucket.to_owned(),));
+    let place = (bucket.to_owned(),);
+    SWEEPS.delete(txn, &place);
+    MOVE_MINIMUMS.delete(txn, &place);
     Ok(JOBS.cancel(txn, (SWEEP, bucket))?)
+}
+
+/// A bucket's configuration, as it is shown.
+fn configuration(
+    read: &impl Read,
+    bucket: &str,
+) -> Result<Option<GetBucketLifecycleConfigurationOutput>, S3Error> {
+    let Some(kept) = LIFECYCLE.get(read, bucket)? else {
+        return Ok(None);
+    };
+    let minimum = MOVE_MINIMUMS.get(read, &(bucket.to_owned(),))?;
+    Ok(Some(GetBucketLifecycleConfigurationOutput {
+        rules: Some(kept.rules),
+        transition_default_minimum_object_size: minimum.map(|minimum| minimum.as_str().into()),
+    }))
 }
 
 /// The header `x-amz-expiration` of a current version.
@@ -120,7 +134,7 @@ pub(super) fn expiration_header(
     key: &str,
     row: &ObjectRow,
 ) -> Result<Option<String>, S3Error> {
-    let configuration = LIFECYCLE.get(read, bucket)?;
+    let configuration = configuration(read, bucket)?;
     Ok(configuration.and_then(|found| rules::expiration_header(&found, key, row)))
 }
 
@@ -131,6 +145,6 @@ pub(super) fn abort_date(
     key: &str,
     initiated_ms: i64,
 ) -> Result<Option<(Timestamp, String)>, S3Error> {
-    let configuration = LIFECYCLE.get(read, bucket)?;
+    let configuration = configuration(read, bucket)?;
     Ok(configuration.and_then(|found| rules::abort(&found, key, initiated_ms)))
 }

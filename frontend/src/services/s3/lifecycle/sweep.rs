@@ -5,7 +5,7 @@
 //! meanwhile, and a crash neither loses nor repeats anything.
 
 use super::rules::{self, Noncurrent, Subject};
-use super::{LIFECYCLE, next_midnight};
+use super::{configuration, next_midnight};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::services::s3::error::S3Error;
@@ -41,7 +41,7 @@ pub(super) fn run(call: &Call, txn: &mut Txn, name: &str) -> Result<Option<Times
 fn piece(call: &Call, txn: &mut Txn, name: &str) -> Result<Option<Timestamp>, S3Error> {
     let place = (name.to_owned(),);
     let (Some(bucket), Some(configuration)) =
-        (BUCKETS.get(txn, &place)?, LIFECYCLE.get(txn, name)?)
+        (BUCKETS.get(txn, &place)?, configuration(txn, name)?)
     else {
         SWEEPS.delete(txn, &place);
         return Ok(None);
