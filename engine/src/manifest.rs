@@ -43,7 +43,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-const FILE_NAME: &str = "MANIFEST";
+pub(crate) const FILE_NAME: &str = "MANIFEST";
 pub(crate) const TEMPORARY_NAME: &str = "MANIFEST.tmp";
 
 const MAGIC: [u8; 8] = *b"\x89CLM\r\n\x1a\n";

@@ -97,7 +97,7 @@ def test_a_directory_is_healthy_after_kill_9_and_after_a_stop(filled):
     stopped = report(filled)
     assert (stopped["healthy"], stopped["lsn"], stopped["rows"]) == (True, killed["lsn"], killed["rows"])
     text = verify(filled)
-    assert re.search(rf"data: healthy, up to LSN {killed['lsn']}\n  read: \d+ segments?, \d+ transactions", text.stdout)
+    assert re.search(rf"data: healthy, up to LSN {killed['lsn']}\n  read: 0 snapshots .*, \d+ segments?, \d+ transactions", text.stdout)
 
 
 def test_every_damage_is_named_and_none_is_repaired(filled):
@@ -141,9 +141,13 @@ def flip(path: Path, offset: int) -> None:
         file.write(bytes([byte ^ 1]))
 
 
-def test_damage_anywhere_is_found_as_the_server_finds_it(filled, tmp_path):
+@pytest.mark.parametrize("compacted", [False, True])
+def test_damage_anywhere_is_found_as_the_server_finds_it(filled, tmp_path, compacted):
     """Random bytes of random files: whenever a server refuses, so does verify, in the same words, and never else."""
     Cumulog(filled).start().stop()
+    if compacted:
+        subprocess.run([binary(), "compact", str(filled)], env=environment(), check=True, timeout=60)
+        assert report(filled)["snapshots"] > 10
     used = [path for path in sorted(filled.rglob("*")) if path.is_file() and path.name != "LOCK"]
     generator = random.Random(1)
     for number in range(12):

@@ -17,7 +17,7 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const DIRECTORY_NAME: &str = "blobs";
+pub(crate) const DIRECTORY_NAME: &str = "blobs";
 
 /// As many files may wait for their sync; who writes the next one syncs them all.
 const UNSYNCED_FILES_MAX: usize = 64;

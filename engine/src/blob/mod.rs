@@ -49,6 +49,7 @@ pub use reader::BlobReader;
 pub use reference::BlobInfo;
 pub use writer::{Blob, BlobWriter};
 
+pub(crate) use home::DIRECTORY_NAME;
 pub(crate) use row::EPHEMERAL_SPACES;
 
 use crate::disk::{Disk, Real};

@@ -27,14 +27,14 @@ impl Base {
         if let Some(manifest) = &manifest {
             root.lsn = manifest.lsn();
             for named in &manifest.snapshots {
-                let contents = load(disk, directory, manifest, named)?;
+                let contents = load_whole(disk, directory, manifest, named)?;
                 root.install(named.space, contents);
             }
         }
         Ok(Base { manifest, root })
     }
 
-    /// As much of it as can be read, and what is wrong with the rest.
+    /// As much of it as can be read, and all that is wrong with the rest.
     pub(super) fn salvage(disk: &dyn Disk, directory: &Path) -> (Base, Vec<Error>) {
         let mut errors = Vec::new();
         let manifest = manifest::read(disk, directory).unwrap_or_else(|error| {
@@ -45,10 +45,12 @@ impl Base {
         if let Some(manifest) = &manifest {
             root.lsn = manifest.lsn();
             for named in &manifest.snapshots {
-                match load(disk, directory, manifest, named) {
+                let mut damages = Vec::new();
+                match load(disk, directory, manifest, named, &mut damages) {
                     Ok(contents) => root.install(named.space, contents),
-                    Err(error) => errors.push(error),
+                    Err(error) => damages.push(error),
                 }
+                errors.append(&mut damages);
             }
         }
         (Base { manifest, root }, errors)
@@ -115,20 +117,55 @@ impl Base {
 }
 
 /// A key space out of its snapshot, which must be what the manifest says.
-fn load(
+fn load_whole(
     disk: &dyn Disk,
     directory: &Path,
     manifest: &Manifest,
     named: &Named,
 ) -> Result<Contents, Error> {
+    let mut damages = Vec::new();
+    let contents = load(disk, directory, manifest, named, &mut damages)?;
+    match damages.into_iter().next() {
+        Some(damage) => Err(damage),
+        None => Ok(contents),
+    }
+}
+
+/// The blocks of a snapshot that are not damaged; `damages` gets what the others suffer from.
+fn load(
+    disk: &dyn Disk,
+    directory: &Path,
+    manifest: &Manifest,
+    named: &Named,
+    damages: &mut Vec<Error>,
+) -> Result<Contents, Error> {
     let origin = manifest.origin(named);
     let path = origin.path(&directory.join(snapshot::DIRECTORY_NAME));
     let mut reader = Reader::open(disk, &path, &origin)?;
     let mut builder = Builder::default();
-    while reader.block(|key, value| builder.push(key, value))? {}
-    if (reader.summary(), reader.file_bytes()) != (named.summary, named.file_bytes) {
+    loop {
+        match reader.block(|key, value| builder.push(key, value)) {
+            Ok(true) => {}
+            Ok(false) => break,
+            // It lacks what was damaged before.
+            Err(_) if !damages.is_empty() && reader.is_at_footer() => break,
+            Err(error) => {
+                damages.push(error);
+                match reader.skip() {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        damages.push(error);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    let found = (reader.summary(), reader.file_bytes());
+    if damages.is_empty() && found != (named.summary, named.file_bytes) {
         let reason = "it is whole, but not the one that MANIFEST names";
-        return Err(corrupt(&path, 0, named.lsn, reason));
+        damages.push(corrupt(&path, 0, named.lsn, reason));
     }
     Ok(Contents {
         entries: builder.finish(),

@@ -133,6 +133,36 @@ impl Reader {
         Ok(payload_bytes)
     }
 
+    /// Goes on behind a block that is damaged, if a good one follows where it says that it ends. Says whether it does. For who
+    /// wants to know of all damage.
+    pub(crate) fn skip(&mut self) -> Result<bool, Error> {
+        let header = self
+            .window
+            .at(self.offset, BLOCK_HEADER_BYTES)
+            .map_err(Error::io("read", &self.path))?;
+        let Some(length) = header.get(4..8) else {
+            return Ok(false);
+        };
+        let payload_bytes = u32::from_le_bytes([length[0], length[1], length[2], length[3]]);
+        let damaged = self.offset;
+        self.offset += BLOCK_HEADER_BYTES as u64 + u64::from(payload_bytes);
+        match self.checked_payload() {
+            Ok(_) => Ok(true),
+            Err(Error::Corrupt { .. }) => {
+                self.offset = damaged;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does the footer come next, and is its checksum right?
+    pub(crate) fn is_at_footer(&mut self) -> bool {
+        let is_whole = self.checked_payload().is_ok();
+        let header = self.window.at(self.offset, BLOCK_HEADER_BYTES);
+        is_whole && header.is_ok_and(|header| u32_at(header, 8) == 0)
+    }
+
     /// What it holds. Complete after the last block.
     pub(crate) fn summary(&self) -> Summary {
         self.found

@@ -134,13 +134,25 @@ impl Finding {
         finding
     }
 
-    /// In the order in which a person follows: by file, then by place.
+    /// In the order in which a person follows: manifest, snapshots, log, blobs, the rest, rows; within a file by place.
     pub(crate) fn compare(&self, other: &Finding) -> Ordering {
-        // Rows are in no file, and come last.
-        let file = |finding: &Finding| (finding.path.as_os_str().is_empty(), finding.path.clone());
+        let by_file = (self.rank(), &self.path).cmp(&(other.rank(), &other.path));
         let place = |finding: &Finding| (finding.offset, finding.lsn);
-        let by_file = file(self).cmp(&file(other));
         by_file.then_with(|| place(self).cmp(&place(other)))
+    }
+
+    fn rank(&self) -> usize {
+        let parent = self.path.parent().and_then(|parent| parent.file_name());
+        let name = self.path.file_name().unwrap_or_default();
+        let is_manifest = name.to_string_lossy().starts_with("MANIFEST");
+        match parent.and_then(|parent| parent.to_str()) {
+            _ if self.path.as_os_str().is_empty() => 5,
+            _ if is_manifest => 0,
+            Some("snapshots") => 1,
+            Some("log") => 2,
+            Some("blobs") => 3,
+            _ => 4,
+        }
     }
 
     /// Do both say the same, maybe in other words?

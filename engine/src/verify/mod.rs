@@ -1,14 +1,15 @@
 //! Checking a data directory without opening it: reads only, changes no byte, and goes on after the first damage.
 //!
 //! Whether an opening would refuse is asked of recovery itself ([`Report::refusal`]), so the two can't disagree. Recovery
-//! stops at the first damage; what else there is, [`crate::log::recovery`]'s survey finds with recovery's own scanner,
-//! file by file, and [`crate::blob`]'s by reading every body. The state that comes out of it ([`Verified::view`]) is for
+//! stops at the first damage; what else there is, [`crate::log::recovery`]'s survey finds with recovery's own readers of
+//! manifest, snapshots and segments, file by file, and [`crate::blob`]'s by reading every body. The state that comes out of it ([`Verified::view`]) is for
 //! callers who know what the rows mean, and can add what they find ([`Report::add_row`]).
 //!
 //! # Limits
 //!
 //! What no checksum covers and nobody reads can't be told: zeros and garbage behind a seal, a close record or a cut, the
-//! text in `LOCK`. Without the newest files a directory is an older one, and healthy, unless what remains names them.
+//! text in `LOCK`. That a snapshot holds what the log before it held can't be told once that is gone: it is held against its
+//! own checksums, counts and hash, and against those that the manifest has of it. Without the newest files a directory is an older one, and healthy, unless what remains names them.
 
 mod finding;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::log::recovery::{Found, Survey, recover, survey};
 use crate::root::{Root, Space, View};
 use crate::store::{LOCK_FILE, Lsn, Options};
 use crate::txn::Logged;
+use crate::{blob, manifest, snapshot};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +41,11 @@ pub struct Report {
     pub refusal: Option<String>,
     /// The last transaction that could be read.
     pub lsn: Lsn,
-    /// How many records of the log were read, and their bytes.
+    /// Snapshots that make up the state before the log.
+    pub snapshots: u64,
+    /// Their bytes.
+    pub snapshot_bytes: u64,
+    /// How many transactions of the log were read.
     pub records: u64,
     /// Their bytes.
     pub record_bytes: u64,
@@ -51,7 +57,7 @@ pub struct Report {
     pub bodies: u64,
     /// Their bytes.
     pub body_bytes: u64,
-    /// All there is to say: log first, then blobs, then rows; within a file by offset.
+    /// All there is to say: manifest, snapshots, log, blobs, then rows; within a file by offset.
     pub findings: Vec<Finding>,
 }
 
@@ -107,7 +113,8 @@ pub fn verify(disk: Arc<dyn Disk>, directory: &Path) -> Result<Verified, Error> 
     let blobs = Blobs::durable(disk.clone(), directory, &options);
     let judged = judge(&*disk, directory, &blobs);
     let surveyed = survey(&*disk, directory, judged.is_err())?;
-    let (report, root) = put_together(directory, judged, surveyed);
+    let (mut report, root) = put_together(directory, judged, surveyed);
+    report.findings.extend(strangers(&*disk, directory)?);
     Ok(finish(report, root, blobs, lock))
 }
 
@@ -135,6 +142,24 @@ fn judge(disk: &dyn Disk, directory: &Path, blobs: &Blobs) -> Result<Found, Erro
     Ok(found)
 }
 
+/// What else is in the directory.
+fn strangers(disk: &dyn Disk, directory: &Path) -> Result<Vec<Finding>, Error> {
+    let names = disk.list(directory).map_err(Error::io("list", directory))?;
+    let strangers = names.iter().filter(|name| !OURS.contains(&name.as_str()));
+    let unknown = |name| Finding::new(FindingKind::Unknown, directory.join(name), "it is not ours");
+    Ok(strangers.map(unknown).collect())
+}
+
+/// What an opening makes in a data directory.
+const OURS: [&str; 6] = [
+    LOCK_FILE,
+    log::DIRECTORY_NAME,
+    blob::DIRECTORY_NAME,
+    snapshot::DIRECTORY_NAME,
+    manifest::FILE_NAME,
+    manifest::TEMPORARY_NAME,
+];
+
 fn put_together(
     directory: &Path,
     judged: Result<Found, Error>,
@@ -144,6 +169,8 @@ fn put_together(
         directory: directory.to_path_buf(),
         refusal: None,
         lsn: surveyed.root.lsn,
+        snapshots: surveyed.snapshots,
+        snapshot_bytes: surveyed.snapshot_bytes,
         records: surveyed.records,
         record_bytes: surveyed.bytes,
         segments: surveyed.segments,
@@ -171,16 +198,14 @@ fn put_together(
             surveyed.root
         }
     };
-    report.findings.sort_by(Finding::compare);
     (report, root)
 }
 
 fn finish(mut report: Report, root: Root, blobs: Blobs, lock: Option<Box<dyn Lock>>) -> Verified {
     let bodies = blobs.survey(&root, report.refusal.is_none());
     (report.bodies, report.body_bytes) = (bodies.count, bodies.bytes);
-    let mut findings = bodies.findings;
-    findings.sort_by(Finding::compare);
-    report.findings.extend(findings);
+    report.findings.extend(bodies.findings);
+    report.findings.sort_by(Finding::compare);
     let spaces: Vec<u32> = root.spaces().collect();
     let view = View {
         root: Arc::new(root),

@@ -4,9 +4,11 @@ use super::*;
 use crate::disk::{Crash, Faults, Loss, Simulated, write_full};
 use crate::log::record::{self, HEADER_BYTES};
 use crate::log::segment::{BLOCK_BYTES, Block, Header};
-use crate::{Durability, Next, Read, Store};
+use crate::{Compacting, Durability, Next, Pace, Read, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 const SPACE: Space = Space::new(0x100, "test/space");
@@ -18,6 +20,7 @@ fn options() -> Options {
     Options {
         durability: Durability::Power,
         segment_bytes: 12 << 10,
+        compaction_bytes_min: u64::MAX,
         seed: Some(1),
         ..Options::default()
     }
@@ -65,15 +68,26 @@ fn put_blob(store: &Store, bytes: usize) {
     }));
 }
 
-/// Three lives: one closed, one killed, one more of the kind asked for. `large`: also a body in a file of its own.
-fn directory(close: bool, large: bool) -> Files {
+/// How a directory came to be.
+#[derive(Clone, Copy, Debug, Default)]
+struct History {
+    /// Was the last life closed? Else it was killed.
+    closed: bool,
+    /// Is there a body in a file of its own?
+    large: bool,
+    /// Was the log compacted in between?
+    compacted: bool,
+}
+
+/// Three lives: one closed, one killed, one more.
+fn directory(history: History) -> Files {
     let disk = Simulated::default();
     live(&disk, true, |store, settle| {
         put_blob(store, 100);
         put_blob(store, 5000);
         put_blob(store, 6000);
         settle();
-        if large {
+        if history.large {
             put_blob(store, (1 << 20) + 300);
         }
     });
@@ -84,15 +98,31 @@ fn directory(close: bool, large: bool) -> Files {
             settle();
         }
         put(store, "key 3", b"replaced");
+        if history.compacted {
+            for number in 0..20 {
+                put(store, &format!("more {number:02}"), &[number; 9000]);
+            }
+            settle();
+            let mut compacting = store.compact(Pace::Full);
+            while !is_ready(&mut compacting) {
+                settle();
+            }
+            put(store, "key 4", b"replaced");
+        }
     });
     let disk = disk.restart(Crash::Process(255), Faults::default());
-    live(&disk, close, |store, settle| {
+    live(&disk, history.closed, |store, settle| {
         for number in 0..4 {
             put(store, &format!("last {number}"), &[number; 50]);
             settle();
         }
     });
     disk.files()
+}
+
+fn is_ready(compacting: &mut Compacting) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    Pin::new(compacting).poll(&mut context).is_ready()
 }
 
 fn disk_of(files: &Files) -> Simulated {
@@ -169,17 +199,23 @@ fn whole(files: &Files) -> State {
 }
 
 #[test]
-fn a_directory_is_healthy_after_a_close_a_kill_and_a_power_cut() {
-    for close in [true, false] {
-        let files = directory(close, true);
+fn a_directory_is_healthy_after_a_close_a_kill_a_compaction_and_a_power_cut() {
+    for history in HISTORIES {
+        let history = History {
+            large: true,
+            ..history
+        };
+        let files = directory(history);
         let whole = whole(&files);
-        assert_eq!((whole.0.len(), whole.1.len()), (20, 4));
+        let rows = if history.compacted { 40 } else { 20 };
+        assert_eq!((whole.0.len(), whole.1.len()), (rows, 4), "{history:?}");
         let report = check(&files, &whole, "untouched");
         assert_eq!((report.bodies, report.body_bytes), (3, 11_300 + (1 << 20)));
-        assert!(report.segments >= 3, "{report:#?}");
+        assert_eq!(report.snapshots, if history.compacted { 2 } else { 0 });
+        assert!(report.segments >= 2, "{report:#?}");
     }
-    let disk =
-        disk_of(&directory(false, false)).restart(Crash::Power(Loss::None), Faults::default());
+    let disk = disk_of(&directory(History::default()));
+    let disk = disk.restart(Crash::Power(Loss::None), Faults::default());
     live(&disk, false, |store, _| put(store, "torn", &[1; 2000]));
     for seed in 0..50 {
         let disk = disk.restart(Crash::Power(Loss::Torn(seed)), Faults::default());
@@ -192,6 +228,29 @@ fn a_directory_is_healthy_after_a_close_a_kill_and_a_power_cut() {
     }
 }
 
+const HISTORIES: [History; 4] = [
+    History {
+        closed: true,
+        large: false,
+        compacted: false,
+    },
+    History {
+        closed: false,
+        large: false,
+        compacted: false,
+    },
+    History {
+        closed: true,
+        large: false,
+        compacted: true,
+    },
+    History {
+        closed: false,
+        large: false,
+        compacted: true,
+    },
+];
+
 /// Does any checksum cover this byte of a file, and does anyone read it? In a segment: the first 136 bytes of its header
 /// block, and headers and payloads of the records up to the cut that its successor names. The rest is padding, zeros
 /// without meaning, what a cut took out of the log; and the text in `LOCK`.
@@ -199,9 +258,9 @@ fn counts(files: &Files, path: &Path, offset: usize) -> bool {
     if path.ends_with(LOCK_FILE) {
         return false;
     }
-    let Some("log") = path.extension().and_then(|kind| kind.to_str()) else {
+    if path.extension().is_none_or(|kind| kind != "log") {
         return true;
-    };
+    }
     let header = |bytes: &[u8]| match Header::decode(&bytes[..BLOCK_BYTES]) {
         Block::Header(header) => Some(header),
         _ => None,
@@ -260,14 +319,21 @@ fn check_flips(files: &Files, whole: &State, kind: &str, step: usize) {
 
 #[test]
 fn every_flipped_byte_is_found_where_it_is_or_does_not_count() {
-    for close in [true, false] {
-        let files = directory(close, false);
+    for history in HISTORIES {
+        let files = directory(history);
         let whole = whole(&files);
         check_flips(&files, &whole, ".log", 29);
         check_flips(&files, &whole, ".pack", 211);
         check_flips(&files, &whole, LOCK_FILE, 7);
+        if history.compacted {
+            check_flips(&files, &whole, manifest::FILE_NAME, 3);
+            check_flips(&files, &whole, ".snap", 3001);
+        }
     }
-    let files = directory(true, true);
+    let files = directory(History {
+        large: true,
+        ..History::default()
+    });
     check_flips(&files, &whole(&files), ".blob", 40_009);
 }
 
@@ -289,8 +355,8 @@ fn check_but(files: &Files, newest: &Path, path: &Path, whole: &State, what: &st
 
 #[test]
 fn files_that_are_cut_missing_swapped_or_full_of_garbage_are_found() {
-    for close in [true, false] {
-        let files = directory(close, true);
+    for history in HISTORIES {
+        let files = directory(history);
         let (whole, newest) = (whole(&files), newest(&files));
         for (path, bytes) in &files {
             let half = bytes.len() / 2;
@@ -326,7 +392,11 @@ fn files_that_are_cut_missing_swapped_or_full_of_garbage_are_found() {
 
 #[test]
 fn every_damage_is_reported_in_order_with_file_offset_and_lsn() {
-    let files = directory(true, true);
+    let files = directory(History {
+        closed: true,
+        large: true,
+        compacted: false,
+    });
     let first = Path::new("data/log/000000000001.log");
     let second = files
         .keys()
@@ -391,7 +461,7 @@ fn every_damage_is_reported_in_order_with_file_offset_and_lsn() {
 
 #[test]
 fn what_a_crash_leaves_is_told_and_no_damage() {
-    let mut files = directory(true, false);
+    let mut files = directory(HISTORIES[2]);
     let whole = whole(&files);
     let mut add = |name: &str, bytes: &[u8]| {
         files.insert(Path::new(DIRECTORY).join(name), bytes.to_vec());
@@ -401,14 +471,20 @@ fn what_a_crash_leaves_is_told_and_no_damage() {
     add("blobs/0123456789abcdef.blob", b"a body");
     add("blobs/0123456789abcdef.pack.tmp", b"a copy");
     add("blobs/notes", b"");
+    add("log/000000000001.log", b"older than the cut, and whatever");
+    add("snapshots/00000777-000000000001.snap", b"not named");
+    add("snapshots/00000777-000000000002.snap.tmp", b"in the making");
+    add("snapshots/notes", b"");
+    add("MANIFEST.tmp", b"in the making");
+    add("notes", b"");
     let report = check(&files, &whole, "remains");
     let said: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
     use FindingKind::{Leftover, Orphan, Unknown};
-    assert_eq!(
-        said,
-        [Leftover, Leftover, Orphan, Leftover, Unknown],
-        "{report:#?}"
-    );
+    let expected = [
+        Leftover, Leftover, Leftover, Unknown, Leftover, Leftover, Leftover, Orphan, Leftover,
+        Unknown, Unknown,
+    ];
+    assert_eq!(said, expected, "{report:#?}");
     assert!(report.is_healthy());
 }
 
@@ -431,4 +507,42 @@ fn a_directory_in_use_and_one_that_is_none_are_refused() {
     );
     drop(verified);
     Store::open_stepped(disk.clone(), Path::new(DIRECTORY), options()).expect("nobody has it");
+}
+
+#[test]
+fn all_damage_of_a_snapshot_is_reported_block_by_block() {
+    let files = directory(HISTORIES[2]);
+    let snap = files
+        .iter()
+        .filter(|(path, _)| path.extension().is_some_and(|kind| kind == "snap"))
+        .max_by_key(|(_, bytes)| bytes.len())
+        .expect("it was compacted");
+    assert!(snap.1.len() > 140 << 10, "it has two blocks");
+    let mut damaged = files.clone();
+    let bytes = damaged.get_mut(snap.0).expect("it is there");
+    let length =
+        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let second = 64 + 16 + length(68) as usize;
+    let end = bytes.len();
+    bytes[1000] ^= 1;
+    let (report, _) = judge(&damaged, "the first block");
+    assert_eq!(offsets(&report), [64]);
+    // The rows of the other block are still to be had.
+    assert!(report.rows > 3, "{report:#?}");
+    let bytes = damaged.get_mut(snap.0).expect("it is there");
+    bytes[end - 3] ^= 1;
+    let (report, _) = judge(&damaged, "the first block and the end");
+    assert_eq!(offsets(&report), [64, end as u64 - 40]);
+    let mut damaged = files.clone();
+    damaged.get_mut(snap.0).expect("it is there")[second + 100] ^= 1;
+    let (report, _) = judge(&damaged, "the second block");
+    assert_eq!(offsets(&report), [second as u64]);
+    assert!(report.findings[0].lsn.is_some() && report.findings[0].path == *snap.0);
+}
+
+fn offsets(report: &Report) -> Vec<u64> {
+    let offsets = report.findings.iter().map(|finding| finding.offset);
+    offsets
+        .map(|offset| offset.expect("each has one"))
+        .collect()
 }

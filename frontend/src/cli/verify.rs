@@ -95,6 +95,8 @@ fn to_text(report: &Report) -> String {
     let Report {
         directory,
         lsn,
+        snapshots,
+        snapshot_bytes,
         records,
         record_bytes,
         segments,
@@ -111,6 +113,10 @@ fn to_text(report: &Report) -> String {
     let directory = directory.display();
     writeln!(text, "{directory}: {state}, up to LSN {}", lsn.0).expect("a String takes all");
     let read = [
+        format!(
+            "{} of {snapshot_bytes} bytes",
+            counted(*snapshots, "snapshot")
+        ),
         counted(*segments, "segment"),
         format!(
             "{} of {record_bytes} bytes",
@@ -157,6 +163,8 @@ fn to_json(report: &Report) -> Value {
         "healthy": report.is_healthy(),
         "refusal": report.refusal,
         "lsn": report.lsn.0,
+        "snapshots": report.snapshots,
+        "snapshot_bytes": report.snapshot_bytes,
         "records": report.records,
         "record_bytes": report.record_bytes,
         "segments": report.segments,

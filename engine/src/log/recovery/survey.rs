@@ -7,6 +7,9 @@ use super::{
     BLOCK_BYTES, Base, Bulk, Cut, DIRECTORY_NAME, Disk, Error, Files, Header, Kind, Link, Lsn,
     Record, Root, Scan, Segment, apply, record, sequence_of, wire,
 };
+use crate::disk::Access;
+use crate::manifest::{self, Manifest};
+use crate::snapshot;
 use crate::verify::{Finding, FindingKind};
 use std::path::Path;
 
@@ -14,6 +17,9 @@ use std::path::Path;
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     pub(crate) findings: Vec<Finding>,
+    /// Those that the manifest names, and their bytes.
+    pub(crate) snapshots: u64,
+    pub(crate) snapshot_bytes: u64,
     pub(crate) segments: u64,
     pub(crate) records: u64,
     pub(crate) bytes: u64,
@@ -21,19 +27,22 @@ pub(crate) struct Survey {
     pub(crate) root: Root,
 }
 
-/// Looks at every byte of the snapshots and the log in the data directory. With `salvage` replays what can be read, whatever is damaged.
+/// Looks at every byte of the snapshots and the log in the data directory. With `salvage` replays what can be read, whatever
+/// is damaged.
 pub(crate) fn survey(disk: &dyn Disk, directory: &Path, salvage: bool) -> Result<Survey, Error> {
     let (base, errors) = Base::salvage(disk, directory);
     let mut surveyor = Surveyor {
         survey: Survey::default(),
         lsn: base.root.lsn,
         cut: base.cut(),
+        is_cut_known: base.manifest.is_some() || errors.is_empty(),
         state: Bulk::onto(base.root),
         salvage,
     };
     for error in &errors {
         surveyor.find(Finding::from(error));
     }
+    surveyor.snapshots(disk, directory, base.manifest.as_ref());
     let log = directory.join(DIRECTORY_NAME);
     let names = disk.list(&log).map_err(Error::io("list", &log))?;
     let files = surveyor.files(disk, &log, &names);
@@ -55,6 +64,8 @@ struct Surveyor {
     lsn: Lsn,
     /// What lies before it is in snapshots.
     cut: Cut,
+    /// Else a damaged manifest would say which segment is the first.
+    is_cut_known: bool,
     salvage: bool,
 }
 
@@ -77,6 +88,40 @@ impl Surveyor {
             .any(|path| *path == finding.path)
         {
             self.find(finding);
+        }
+    }
+
+    /// Case W, but for segments.
+    fn snapshots(&mut self, disk: &dyn Disk, directory: &Path, manifest: Option<&Manifest>) {
+        let temporary = manifest::temporary_path(directory);
+        if disk.open(&temporary, Access::Read).is_ok() {
+            let reason = "a manifest in the making";
+            self.find(Finding::new(FindingKind::Leftover, temporary, reason));
+        }
+        if let Some(manifest) = manifest {
+            self.survey.snapshots = manifest.snapshots.len() as u64;
+            self.survey.snapshot_bytes = manifest.snapshot_bytes();
+        }
+        let directory = directory.join(snapshot::DIRECTORY_NAME);
+        // There is none before the first compaction.
+        for name in disk.list(&directory).unwrap_or_default() {
+            let path = directory.join(&name);
+            let belongs = |(space, lsn)| match manifest {
+                Some(manifest) => manifest.names(space, lsn),
+                // Whether it belongs can't be told.
+                None => !self.is_cut_known,
+            };
+            self.find(match snapshot::named(&name).map(belongs) {
+                Some(true) => continue,
+                Some(false) => {
+                    let reason = "MANIFEST does not name it";
+                    Finding::new(FindingKind::Leftover, path, reason)
+                }
+                None if snapshot::is_temporary(&name) => {
+                    Finding::new(FindingKind::Leftover, path, "a snapshot in the making")
+                }
+                None => Finding::new(FindingKind::Unknown, path, "it has no snapshot's name"),
+            });
         }
     }
 
@@ -128,7 +173,10 @@ impl Surveyor {
         while next > self.cut.sequence {
             let judged = files.segment(next, successor);
             let is_bad = judged.is_err();
-            if let Err(error) = &judged {
+            let is_gone = !files.segments.contains_key(&next);
+            if let Err(error) = &judged
+                && (self.is_cut_known || !is_gone)
+            {
                 self.find_first(Finding::from(error));
             }
             let below = newest_below(next).map_or(0, |(sequence, _)| *sequence);
