@@ -1,8 +1,11 @@
 """DynamoDB Streams, as its consumers use it: DescribeStream, an iterator for each shard, GetRecords until a shard ends."""
 
+import random
 import threading
+import time
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cumulog import error_code, restarted
 
@@ -190,6 +193,45 @@ def test_streams_and_iterators_survive_a_restart(durable, make):
     dynamodb.update_table(TableName=table, StreamSpecification={"StreamEnabled": False})
     dynamodb.delete_table(TableName=table)
     restarted(durable, look)
+
+
+def test_a_stream_tells_exactly_what_a_table_holds_after_kill9(durable, make):
+    """Record and change are one transaction: applied in their order, the records give the table, wherever it was cut."""
+    dynamodb, streams = durable.dynamodb, durable.dynamodbstreams
+    table, arn = make(client=dynamodb)
+
+    def write(writer):
+        choice = random.Random(writer)
+        try:
+            for n in range(100_000):
+                key = {"id": {"S": str(choice.randrange(30))}}
+                if choice.random() < 0.3:
+                    dynamodb.delete_item(TableName=table, Key=key)
+                else:
+                    dynamodb.put_item(TableName=table, Item=key | {"n": {"N": str(choice.randrange(3))}})
+        except (BotoCoreError, ClientError):
+            pass  # It was killed.
+
+    for wait in (0.3, 0.7):
+        writers = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
+        for writer in writers:
+            writer.start()
+        time.sleep(wait)
+        durable.kill9()
+        for writer in writers:
+            writer.join()
+        durable.start()
+        state = {}
+        records = read(streams, arn)
+        for record in records:
+            change = record["dynamodb"]
+            id = change["Keys"]["id"]["S"]
+            assert state.pop(id, None) == change.get("OldImage")
+            if "NewImage" in change:
+                state[id] = change["NewImage"]
+        items = dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]
+        assert state == {item["id"]["S"]: item for item in items}
+        assert len(records) > 20
 
 
 def test_what_is_not_there_is_refused(dynamodb, dynamodbstreams, make):

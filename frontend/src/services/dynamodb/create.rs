@@ -258,7 +258,9 @@ pub(super) fn check_global_keys(
             .any(|earlier| earlier.attribute_name == key.attribute_name)
     });
     if repeated {
-        return Err(same_name());
+        return Err(ValidationError::new(
+            "The KeySchema contains multiple key attributes with the same name",
+        ));
     }
     let hashes = keys
         .iter()
@@ -273,14 +275,14 @@ pub(super) fn check_global_keys(
         .iter()
         .any(|key| key.key_type == KeyType::Hash)
     {
-        return Err(ValidationError::new(
-            "Invalid KeySchema: All HASH key elements must precede all RANGE key elements",
+        return Err(ValidationError::invalid(
+            "All HASH key attributes must precede RANGE key attributes in the KeySchema",
         ));
     }
     for (role, count) in [("HASH", hashes), ("RANGE", keys.len() - hashes)] {
         if count > INDEX_KEY_PARTS_MAX {
-            return Err(ValidationError::new(format!(
-                "Invalid KeySchema: The number of {role} key elements exceeds the limit of {INDEX_KEY_PARTS_MAX}"
+            return Err(ValidationError::invalid(format!(
+                "The KeySchema exceeds the maximum allowed number of {role} key attributes"
             )));
         }
     }
@@ -313,8 +315,8 @@ fn first_repeated<T: PartialEq>(list: &[T]) -> Option<&T> {
 /// No attribute has two types.
 pub(super) fn check_definitions(names: &[&str]) -> Result<(), ValidationError> {
     match first_repeated(names) {
-        Some(name) => Err(ValidationError::invalid(format!(
-            "Duplicate AttributeName in AttributeDefinitions: {name}"
+        Some(name) => Err(ValidationError::new(format!(
+            "Attribute Name is duplicated: {name}"
         ))),
         None => Ok(()),
     }
@@ -514,7 +516,7 @@ pub(super) fn check_projection(
     match (kind, &projection.non_key_attributes) {
         (ProjectionType::Include, Some(names)) => match first_repeated(names) {
             Some(name) => Err(ValidationError::invalid(format!(
-                "Duplicate attribute in NonKeyAttributes: {name}"
+                "Duplicate element in NonKeyAttributes: {name}"
             ))),
             None => Ok(ProjectionRow::Include(names.clone())),
         },

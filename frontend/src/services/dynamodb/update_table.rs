@@ -494,7 +494,13 @@ fn create_index(
             ValidationError::new("Attempting to create an index which already exists").into(),
         );
     }
-    let definitions = input.attribute_definitions.as_deref().unwrap_or_default();
+    let Some(definitions) = input.attribute_definitions.as_deref() else {
+        return Err(ValidationError::invalid(format!(
+            "AttributeDefinitions is not specified for index: {}",
+            index.index_name
+        ))
+        .into());
+    };
     let names: Vec<&str> = definitions
         .iter()
         .map(|definition| definition.attribute_name.as_str())
