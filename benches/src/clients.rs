@@ -151,7 +151,9 @@ where
                     operation(number).await;
                     round.record(asked.elapsed());
                     number += clients;
-                    tokio::task::yield_now().await;
+                    if clients > 1 {
+                        tokio::task::yield_now().await;
+                    }
                 }
             })
         })

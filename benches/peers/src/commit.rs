@@ -1,12 +1,13 @@
 //! Commits per second and how long one takes, by level of durability and number of clients.
 //!
-//! A client is a thread that commits one row and waits until it is as durable as the level says, then the next. Rows
-//! overwrite a state of at most 64 MiB in random order. Within a level all stores take turns, and the raw control, one
-//! thread that writes as many bytes and for `power` syncs them each time, has one, too.
+//! A client commits one row and waits until it is as durable as the level says, then the next. Rows overwrite a state of at
+//! most 64 MiB in random order. Within a level all stores take turns, and the raw control, one thread that writes as many
+//! bytes and for `power` syncs them each time, has one, too.
 
 use std::error::Error;
+use std::sync::Arc;
 
-use cumulog_benches::clients::{self, Round};
+use cumulog_benches::clients::Round;
 use cumulog_benches::control::Control;
 use cumulog_benches::results::{Row, Section};
 use cumulog_benches::rows::Rows;
@@ -60,7 +61,7 @@ struct Contestant {
 
 fn measure(settings: &Settings, level: Level, load: &Load) -> Result<Vec<Row>, Box<dyn Error>> {
     let directory = settings.scratch()?;
-    let rows = Rows::overwriting(load.value_bytes);
+    let rows = Arc::new(Rows::overwriting(load.value_bytes));
     let mut contestants = Vec::new();
     for candidate in CANDIDATES
         .iter()
@@ -75,15 +76,16 @@ fn measure(settings: &Settings, level: Level, load: &Load) -> Result<Vec<Row>, B
             all: Round::default(),
         });
     }
+    let count = contestants.len();
     let mut control = Control::new(directory.path(), rows.row_bytes(), level == Level::Power);
     let mut control_rates = Vec::new();
-    for _ in 0..settings.rounds() {
-        for contestant in &mut contestants {
-            let round = clients::threads(load.clients, settings.turn(), |number| {
-                contestant
-                    .subject
-                    .put(&rows.key(number), rows.value(number));
-            });
+    for round in 0..settings.rounds() {
+        // Another first in each round: what one leaves to the disk, the next one feels.
+        let (later, first) = contestants.split_at_mut(round % count);
+        for contestant in first.iter_mut().chain(later) {
+            let round = contestant
+                .subject
+                .commit(load.clients, settings.turn(), &rows);
             contestant.rates.push(round.per_second());
             contestant.all.append(round);
         }

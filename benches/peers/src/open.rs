@@ -11,7 +11,7 @@ use cumulog_benches::rows::Rows;
 use cumulog_benches::settings::Settings;
 use cumulog_benches::spread::Spread;
 
-use crate::subjects::{CANDIDATES, Level, versions};
+use crate::subjects::{one_each, versions};
 
 const VALUE_BYTES: usize = 64;
 const ROWS_COUNT: u64 = 500_000;
@@ -20,11 +20,7 @@ pub(crate) fn bench(settings: &Settings, section: &mut Section) -> Result<(), Bo
     section.versions = versions();
     let rows = Rows::distinct(VALUE_BYTES, ROWS_COUNT / settings.either(1, 10));
     let directory = settings.scratch()?;
-    let durable = |level| level == Level::Power;
-    for candidate in CANDIDATES
-        .iter()
-        .filter(|candidate| durable(candidate.level))
-    {
+    for candidate in one_each() {
         let directory = directory.path().join(candidate.name);
         std::fs::create_dir(&directory)?;
         (candidate.open)(&directory, candidate.level).load(&rows);

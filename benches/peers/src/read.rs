@@ -11,7 +11,7 @@ use cumulog_benches::rows::Rows;
 use cumulog_benches::settings::Settings;
 use cumulog_benches::spread::Spread;
 
-use crate::subjects::{CANDIDATES, Level, Subject, versions};
+use crate::subjects::{Subject, one_each, versions};
 
 const VALUE_BYTES: usize = 256;
 const ROWS_COUNT: u64 = 100_000;
@@ -22,11 +22,7 @@ pub(crate) fn bench(settings: &Settings, section: &mut Section) -> Result<(), Bo
     let rows = Rows::distinct(VALUE_BYTES, ROWS_COUNT / settings.either(1, 10));
     let directory = settings.scratch()?;
     let mut subjects = Vec::new();
-    let durable = |level| level == Level::Power;
-    for candidate in CANDIDATES
-        .iter()
-        .filter(|candidate| durable(candidate.level))
-    {
+    for candidate in one_each() {
         let directory = directory.path().join(candidate.name);
         std::fs::create_dir(&directory)?;
         let subject = (candidate.open)(&directory, candidate.level);

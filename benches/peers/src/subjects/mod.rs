@@ -8,13 +8,23 @@ mod sqlite;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use cumulog_benches::clients::{self, Round};
 use cumulog_benches::rows::Rows;
 
 /// An open store with one table of rows. Failures end the benchmark.
 pub(crate) trait Subject: Sync {
     /// Commits one row, and returns when that is as durable as the level says.
     fn put(&self, key: &[u8], value: &[u8]);
+
+    /// Lets clients commit one row after the other for a time. They are threads, if the store has no better kind.
+    fn commit(&self, clients: u64, time: Duration, rows: &Arc<Rows>) -> Round {
+        clients::threads(clients, time, |number| {
+            self.put(&rows.key(number), rows.value(number));
+        })
+    }
 
     /// Commits many rows as fast as it can, and makes them durable.
     fn load(&self, rows: &Rows);
@@ -53,9 +63,12 @@ pub(crate) struct Candidate {
     pub(crate) open: fn(&Path, Level) -> Box<dyn Subject>,
 }
 
+/// Ours, by tasks.
 pub(crate) const OURS: &str = "cumulog";
+/// Ours as the others are used.
+const OURS_BY_THREADS: &str = "cumulog, threads";
 
-pub(crate) const CANDIDATES: [Candidate; 11] = {
+pub(crate) const CANDIDATES: [Candidate; 14] = {
     const fn at(
         name: &'static str,
         level: Level,
@@ -72,18 +85,33 @@ pub(crate) const CANDIDATES: [Candidate; 11] = {
     use Level::{None, Power, Process};
     [
         at(OURS, Power, "power", cumulog::open),
+        at(OURS_BY_THREADS, Power, "power", cumulog::open_for_threads),
         at("fjall", Power, "persist(SyncData)", fjall::open),
         at("redb", Power, "Immediate", redb::open),
         at("SQLite", Power, "WAL, synchronous=FULL", sqlite::open),
         at("sled", Power, "flush", sled::open),
         at(OURS, Process, "process", cumulog::open),
+        at(
+            OURS_BY_THREADS,
+            Process,
+            "process",
+            cumulog::open_for_threads,
+        ),
         at("fjall", Process, "default (Buffer)", fjall::open),
         at("SQLite", Process, "WAL, synchronous=NORMAL", sqlite::open),
         at(OURS, None, "none", cumulog::open),
+        at(OURS_BY_THREADS, None, "none", cumulog::open_for_threads),
         at("redb", None, "None", redb::open),
         at("sled", None, "default (flush every 500 ms)", sled::open),
     ]
 };
+
+/// Each store once, as durable as it gets.
+pub(crate) fn one_each() -> impl Iterator<Item = &'static Candidate> {
+    CANDIDATES
+        .iter()
+        .filter(|candidate| candidate.level == Level::Power && candidate.name != OURS_BY_THREADS)
+}
 
 /// The versions of the peers, as they were built.
 pub(crate) fn versions() -> BTreeMap<String, String> {

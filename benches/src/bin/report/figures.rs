@@ -207,7 +207,7 @@ pub(crate) fn plots(results: &Results) -> Vec<(String, Plot)> {
                 "store",
                 ("clients", "clients", false),
                 ("per_second", "commits/s"),
-                format!("Commits of 256 bytes at durability {durability}, by threads"),
+                format!("Commits of 256 bytes at durability {durability}, ours and others"),
             ),
         ));
     }
