@@ -400,8 +400,7 @@ macro_rules! set_encryption {
         $output.server_side_encryption =
             $crate::services::s3::rows::EncryptionRow::shown_algorithm(row);
         if let Some(row) = row {
-            let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-            $output.ssekms_key_id = text(&row.key);
+            $output.ssekms_key_id = Some(row.key.clone()).filter(|key| !key.is_empty());
             $output.bucket_key_enabled = row.bucket_key.then_some(true);
         }
     }};

@@ -291,7 +291,6 @@ fn contents(
             storage_class: Some(row.storage_class().into()),
             owner: account.map(owner),
             restore_status: restores_at.and_then(|now| row.restore_status(now)),
-            ..Default::default()
         }
     };
     items.into_iter().map(object).collect()
