@@ -644,10 +644,12 @@ fn a_write_that_fails_half_way_during_a_sync_takes_nothing_along() {
         let disk = Simulated::default();
         let (gate, opened) = mpsc::channel::<()>();
         let opened = Mutex::new(opened);
+        let (begun, has_begun) = mpsc::channel::<()>();
         let full = Arc::new(AtomicBool::new(false));
         let is_full = full.clone();
         let hooked = Hooked::new(&disk, move |kind, path| match kind {
             OperationKind::SyncData if is_sync(kind) => {
+                let _ = begun.send(());
                 let _ = opened.lock().recv();
                 if sync_fails {
                     return Err(io::Error::other("a bad disk"));
@@ -664,6 +666,7 @@ fn a_write_that_fails_half_way_during_a_sync_takes_nothing_along() {
         });
         let mut lab = Lab::in_background(hooked);
         lab.put("a", b"1").expect("there is a disk");
+        has_begun.recv().expect("it is due at once");
         full.store(true, Ordering::Relaxed);
         let opener = thread::spawn(move || {
             thread::sleep(Duration::from_millis(50));
