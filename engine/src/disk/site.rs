@@ -29,7 +29,7 @@ sites! {
     LogBeforeHeader "all before the cut that the next segment's header names"
     LogHeader "a segment's header, before its first record"
     LogCarried "the copies of what was not proven, before they count instead of the originals"
-    LogCutOff "the header that cuts a refused batch off, before its callers are told"
+    LogCutOff "should the header rot that cuts a refused batch off, the record that makes this damage"
     LogBeforeCompaction "the segment that a compaction is about to make superfluous"
     LogBeforeClose "the records before the one that says that the log was closed"
     LogClosed "the record that says so"

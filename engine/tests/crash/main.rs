@@ -5,7 +5,6 @@ mod damage;
 mod faults;
 mod life;
 mod model;
-mod mutation;
 mod power;
 mod random;
 #[path = "../stepped/mod.rs"]

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use cumulog_engine::Durability;
-use cumulog_engine::disk::{Crash, Faults, Loss, NameOrder, Omission, Operation, Simulated};
+use cumulog_engine::disk::{Crash, Faults, Loss, NameOrder, Operation, Simulated};
 
 use crate::life::{At, Life, Plan};
 
@@ -29,7 +29,6 @@ enum Cut {
 struct Ordeal {
     plan: Plan,
     name_order: NameOrder,
-    omitted: Option<Omission>,
     /// How the workload is cut off, and how the recovery from that.
     cuts: [Cut; 2],
     /// Disks that were recovered from already: how many transactions they hold, and how many crashes deep.
@@ -41,7 +40,6 @@ impl Ordeal {
         Ordeal {
             plan: Plan::new(durability),
             name_order,
-            omitted: None,
             cuts,
             known: RefCell::default(),
         }
@@ -51,7 +49,6 @@ impl Ordeal {
         Faults {
             crash_at,
             name_order: self.name_order,
-            omitted: self.omitted.clone(),
             ..Faults::default()
         }
     }

@@ -32,7 +32,18 @@ impl Stepped {
 
     /// Lets the log do what there is to do now.
     pub(crate) fn settle(&mut self) {
-        while self.driver.step(self.now) == Next::Again {}
+        self.settle_by_steps(|_| {});
+    }
+
+    /// The same, and looks at the store after each step.
+    pub(crate) fn settle_by_steps(&mut self, mut look: impl FnMut(&Store)) {
+        loop {
+            let next = self.driver.step(self.now);
+            look(&self.store);
+            if next != Next::Again {
+                return;
+            }
+        }
     }
 
     /// Lets time pass.
