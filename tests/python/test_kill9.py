@@ -6,7 +6,7 @@ whose answer never came may have happened or not; nothing else may differ. Now a
 killed as well, and in between a round ends with SIGTERM, which is to be a clean end.
 
 A failure names its seed: `CUMULOG_TEST_SEED=… ./test python -k kill9` makes the same requests again, though
-not at the same microsecond.
+not at the same microsecond. `CUMULOG_KILL9_ROUNDS=2000` makes as many rounds.
 """
 
 import os
@@ -21,7 +21,7 @@ import urllib3.exceptions
 from cumulog import START_SECONDS_MAX, Cumulog
 
 # Two durabilities, two halves each, every sixth a clean end: 26 kills with either.
-ROUNDS = 15
+ROUNDS = int(os.environ.get("CUMULOG_KILL9_ROUNDS", 15))
 
 # What a client sees of a server that dies under it.
 CUT_OFF = (
