@@ -348,6 +348,7 @@ pub(crate) fn each_table(visitor: &impl TableVisitor) {
     visitor.on(NULLS);
     visitor.on(SWEEPS);
     visitor.on(MOVE_MINIMUMS);
+    JOBS.each_table(visitor);
     visitor.on(CONFIGURATIONS);
 }
 
