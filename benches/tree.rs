@@ -1,8 +1,9 @@
 //! The engine's tree beside `imbl` and `BTreeMap`: time per operation, ratios, and bytes per item.
 //!
-//! Items are those of the issue: keys of 23 bytes that start alike, values of 64. The three take turns in each round, so
-//! that what else the machine does hits all of them; the median round counts. Memory is the resident set of a process of
-//! its own that holds nothing else. `cargo bench -p cumulog-benches --bench tree -- ITEMS ROUNDS` takes other sizes.
+//! Keys of 23 bytes that start alike, values of 64. The three take turns in each round, so that what else the machine does
+//! hits all of them; the median round counts. Times are those on the processor, as they don't count the waits of a busy
+//! machine. Memory is the resident set of a process of its own that holds nothing else.
+//! `cargo bench -p cumulog-benches --bench tree -- ITEMS ROUNDS` takes other sizes.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -10,10 +11,9 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::ops::Bound;
 use std::process::Command;
-use std::time::Instant;
 use std::{env, fs};
 
-use cumulog_engine::fuzzing::tree::{Builder, Tree};
+use cumulog_engine::fuzzing::tree::{Batch, Builder, Tree};
 use imbl::OrdSet;
 use triomphe::ThinArc;
 
@@ -34,6 +34,13 @@ trait Map: Clone + Default {
     /// Adds up something of every entry.
     fn scan(&self) -> usize;
     fn build<'a>(entries: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self;
+
+    /// Writes entries that come in any order, as replay does.
+    fn replay(&mut self, keys: &[Key]) {
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
+        keys.iter().for_each(|key| self.put(key, &VALUE));
+    }
 }
 
 impl Map for Tree {
@@ -61,6 +68,12 @@ impl Map for Tree {
         let mut builder = <Builder>::default();
         entries.for_each(|(key, value)| builder.push(key, value));
         builder.finish()
+    }
+
+    fn replay(&mut self, keys: &[Key]) {
+        let mut batch = Batch::default();
+        keys.iter().for_each(|key| batch.put(key, &VALUE));
+        batch.apply_to(self);
     }
 }
 
@@ -166,13 +179,14 @@ fn key(number: u64) -> Key {
     key
 }
 
-const WORKLOADS: [&str; 8] = [
+const WORKLOADS: [&str; 9] = [
     "put, random",
     "put, over a clone",
     "put, ascending",
     "get, random",
     "scan",
-    "build",
+    "build, ascending",
+    "replay, random",
     "delete, random",
     "drop",
 ];
@@ -181,9 +195,9 @@ const WORKLOADS: [&str; 8] = [
 fn measure<M: Map>(keys: &[Key], sorted: &[Key], clones: bool) -> Vec<f64> {
     let mut results = Vec::new();
     let mut time = |work: &mut dyn FnMut()| {
-        let start = Instant::now();
+        let start = processor_ns();
         work();
-        results.push(start.elapsed().as_nanos() as f64 / keys.len() as f64);
+        results.push((processor_ns() - start) as f64 / keys.len() as f64);
     };
     let mut map = M::default();
     time(&mut || keys.iter().for_each(|key| map.put(key, &VALUE)));
@@ -207,9 +221,19 @@ fn measure<M: Map>(keys: &[Key], sorted: &[Key], clones: bool) -> Vec<f64> {
     time(&mut || assert!(black_box(map.scan()) > 0));
     let mut built = None;
     time(&mut || built = Some(M::build(sorted.iter().map(|key| (&key[..], &VALUE[..])))));
+    let mut replayed = M::default();
+    time(&mut || replayed.replay(keys));
+    drop(replayed);
     time(&mut || keys.iter().for_each(|key| map.delete(key)));
     time(&mut || drop(built.take()));
     results
+}
+
+/// How long this thread ran.
+fn processor_ns() -> u64 {
+    let times = fs::read_to_string("/proc/thread-self/schedstat").expect("this is Linux");
+    let running = times.split(' ').next().and_then(|time| time.parse().ok());
+    running.expect("the first is the time on the processor")
 }
 
 /// The bytes an item that a process holds which holds nothing else of note.

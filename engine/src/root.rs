@@ -63,12 +63,14 @@ pub struct Range<'a>(Option<tree::Range<'a, { tree::PAGE_BYTES }>>);
 impl<'a> Iterator for Range<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.0.as_mut()?.next()
     }
 }
 
 impl DoubleEndedIterator for Range<'_> {
+    #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         self.0.as_mut()?.next_back()
     }

@@ -8,7 +8,7 @@ pub use recovery::recovery;
 
 /// The tree, for benchmarks.
 pub mod tree {
-    pub use crate::tree::{Builder, Tree};
+    pub use crate::tree::{Batch, Builder, Tree};
 }
 
 use crate::Key;

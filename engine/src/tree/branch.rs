@@ -7,6 +7,7 @@ use super::node::Node;
 use super::page::common_bytes;
 use std::array;
 use std::cmp::Ordering;
+use std::hint::black_box;
 use triomphe::Arc;
 
 /// No tree gets higher. A branch gets a sibling only after a full one was split or appended to, so half as many levels
@@ -146,6 +147,9 @@ impl<const PAGE: usize> Branch<PAGE> {
 /// A copy takes a reference to each child. Reading all counts before the first is changed lets the processor fetch them at
 /// once: their cache lines are rarely near.
 pub(super) fn make_mut<const PAGE: usize>(branch: &mut Arc<Branch<PAGE>>) -> &mut Branch<PAGE> {
+    if !branch.is_unique() {
+        black_box(branch.children().map(Node::references).sum::<usize>());
+    }
     Arc::make_mut(branch)
 }
 

@@ -67,6 +67,7 @@ impl<const PAGE: usize> Ends<'_, PAGE> {
 impl<'a, const PAGE: usize> Iterator for Range<'a, PAGE> {
     type Item = (&'a [u8], &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let (page, at) = self.next_place()?;
         Some(page.entry(at))
@@ -75,6 +76,7 @@ impl<'a, const PAGE: usize> Iterator for Range<'a, PAGE> {
 
 impl<'a, const PAGE: usize> Range<'a, PAGE> {
     /// Where the next entry is.
+    #[inline]
     pub(super) fn next_place(&mut self) -> Option<(Page<'a>, usize)> {
         let ends = self.0.as_mut()?;
         loop {
@@ -94,6 +96,7 @@ impl<'a, const PAGE: usize> Range<'a, PAGE> {
 }
 
 impl<const PAGE: usize> DoubleEndedIterator for Range<'_, PAGE> {
+    #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         let ends = self.0.as_mut()?;
         loop {

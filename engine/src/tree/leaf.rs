@@ -44,11 +44,17 @@ impl<const PAGE: usize> Leaf<PAGE> {
         ))
     }
 
+    #[inline]
     pub(super) fn page(&self) -> Page<'_> {
         Page {
             header: &self.0.header.header,
             bytes: &self.0.slice,
         }
+    }
+
+    /// How many hold it.
+    pub(super) fn references(&self) -> usize {
+        ThinArc::strong_count(&self.0)
     }
 
     pub(super) fn size(&self) -> Size {
@@ -98,7 +104,7 @@ impl<const PAGE: usize> Leaf<PAGE> {
     /// Changes the page, of which `bytes` are filled at most, in place if it is ours alone.
     fn edit(&mut self, bytes: usize, change: impl FnOnce(PageMut<'_>)) {
         let (capacity, fitting) = (self.page().bytes.len(), capacity::<PAGE>(bytes));
-        let is_shared = ThinArc::strong_count(&self.0) != 1;
+        let is_shared = self.references() != 1;
         if is_shared || fitting > capacity || fitting <= capacity / 2 {
             *self = self.copied(fitting);
         }

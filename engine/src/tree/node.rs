@@ -126,6 +126,14 @@ impl<const PAGE: usize> Node<PAGE> {
         tally.more += self.own_size();
     }
 
+    /// How many hold it.
+    pub(super) fn references(&self) -> usize {
+        match self {
+            Node::Leaf(leaf) => leaf.references(),
+            Node::Branch(branch) => Arc::strong_count(branch),
+        }
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Node::Leaf(leaf) => leaf.page().count() == 0,

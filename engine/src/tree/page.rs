@@ -193,6 +193,7 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
+    #[inline]
     pub(super) fn count(self) -> usize {
         usize::from(self.header.count)
     }
@@ -211,25 +212,30 @@ impl<'a> Page<'a> {
         weight::<PAGE>(self.inline(at).len(), self.slot(at).form())
     }
 
+    #[inline]
     fn slots(self) -> &'a [[u8; SLOT_BYTES]] {
         self.bytes[..self.count() * SLOT_BYTES].as_chunks().0
     }
 
+    #[inline]
     fn slot(self, at: usize) -> Slot {
         Slot(u64::from_le_bytes(self.slots()[at]))
     }
 
     /// How far from the end of the page the entries before `at` reach.
+    #[inline]
     pub(super) fn end_before(self, at: usize) -> usize {
         at.checked_sub(1).map_or(0, |last| self.slot(last).end())
     }
 
     /// What the page itself holds of an entry.
+    #[inline]
     fn inline(self, at: usize) -> &'a [u8] {
         let end = self.bytes.len();
         &self.bytes[end - self.slot(at).end()..end - self.end_before(at)]
     }
 
+    #[inline]
     pub(super) fn entry(self, at: usize) -> (&'a [u8], &'a [u8]) {
         let slot = self.slot(at);
         let (key, rest) = self.inline(at).split_at(slot.key_bytes());
@@ -240,6 +246,7 @@ impl<'a> Page<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn key(self, at: usize) -> &'a [u8] {
         let slot = self.slot(at);
         let (key, rest) = self.inline(at).split_at(slot.key_bytes());
@@ -273,6 +280,7 @@ impl<'a> Page<'a> {
 
     /// The entry with this key. Unlike [`Page::search`] it need not look at the first key: what has another prefix is found
     /// unequal in the end.
+    #[inline]
     pub(super) fn find(self, key: &[u8]) -> Option<usize> {
         let rest = key.get(usize::from(self.header.common)..)?;
         self.among_equal_heads(key, rest).ok()
@@ -293,6 +301,7 @@ impl<'a> Page<'a> {
         }
     }
 
+    #[inline]
     fn among_equal_heads(self, key: &[u8], rest: &[u8]) -> Result<usize, usize> {
         let slots = self.slots();
         let head = head(rest);
