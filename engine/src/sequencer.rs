@@ -229,7 +229,7 @@ impl Shared {
         transaction: impl FnOnce(&mut Txn) -> Result<T, E>,
     ) -> Pending<Result<T, E>> {
         let mut queue = self.admitted();
-        let mut open = OpenTxn::new(&mut queue, self.logged.clone());
+        let mut open = OpenTxn::new(&mut queue, self.logged.clone(), self.memory_bytes_max);
         let result = transaction(open.txn());
         let refusal = match &result {
             Ok(_) if open.txn().changed() => open
@@ -576,15 +576,16 @@ impl Queue {
 /// The head while a closure runs on it. Dropped, also by a panic, it gives the head back as it was.
 struct OpenTxn<'a> {
     queue: &'a mut Queue,
-    /// Of all keys and values, before.
-    bytes_before: u64,
+    /// Of all keys and values, before; told only if the state takes more memory than it may.
+    bytes_before: Option<u64>,
     txn: Option<Txn>,
 }
 
 impl<'a> OpenTxn<'a> {
-    fn new(queue: &'a mut Queue, logged: Logged) -> OpenTxn<'a> {
+    fn new(queue: &'a mut Queue, logged: Logged, memory_bytes_max: Option<u64>) -> OpenTxn<'a> {
         let root = mem::take(&mut queue.head);
-        let bytes_before = root.bytes();
+        let is_full = memory_bytes_max.is_some_and(|max| root.memory_bytes() > max);
+        let bytes_before = is_full.then(|| root.bytes());
         let txn = Txn::new(root, logged, mem::take(&mut queue.effects));
         OpenTxn {
             queue,
@@ -625,18 +626,21 @@ impl<'a> OpenTxn<'a> {
     /// Why the state may not grow. Whatever makes it smaller is taken, how large it may be; that the tree around the entries
     /// shrinks as well is not asked for.
     fn lacks_memory(&mut self, bytes_max: Option<u64>) -> Option<Failure> {
+        let bytes_max = bytes_max?;
         let bytes_before = self.bytes_before;
         let may_grow = self.txn().is_even_if_full();
         let root = self.txn().root();
-        let grows = root.bytes() > bytes_before && !may_grow;
         let bytes = root.memory_bytes();
-        let bytes_max = bytes_max?;
-        if grows {
-            self.queue.lacks_memory = bytes > bytes_max;
-        } else if bytes < bytes_max {
+        if bytes <= bytes_max {
             self.queue.lacks_memory = false;
+            return None;
         }
-        (grows && bytes > bytes_max).then_some(Failure::NoMemory { bytes, bytes_max })
+        let grows = bytes_before.is_none_or(|before| root.bytes() > before);
+        if may_grow || !grows {
+            return None;
+        }
+        self.queue.lacks_memory = true;
+        Some(Failure::NoMemory { bytes, bytes_max })
     }
 
     fn finish(mut self) -> Done {
