@@ -6,7 +6,7 @@ use crate::log::record::Seed;
 use crate::log::recovery::recover;
 use crate::log::segment::{self, BLOCK_BYTES, Block, file_name};
 use crate::root::{Read, Root, Space};
-use crate::{Durability, Lsn, Next, Options, Store};
+use crate::{Durability, Lsn, Next, Options, Store, verify};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::ops::Bound;
@@ -23,7 +23,7 @@ pub(super) const HEAD_BYTES: usize = 136;
 
 /// A set of segments, opened: it holds a state or is refused.
 ///
-/// - Reading changes nothing; a directory that is refused keeps every byte.
+/// - Verifying finds what opening finds. Reading changes nothing; a directory that is refused keeps every byte.
 /// - The second time gives the same: the same refusal, or the same state, also after a kill and after a loss of power.
 /// - Once opened, it takes a transaction and still has it, and all else, after a loss of power.
 ///
@@ -35,6 +35,11 @@ pub fn recovery(input: &[u8]) {
     let before = disk.files();
     let found = recover(&disk, Path::new(DIRECTORY), &[], |_, last| Ok(last))
         .map(|found| State::of(&found.root));
+    let verified = verify(Arc::new(disk.clone()), Path::new(DIRECTORY));
+    let report = verified.expect("it is a directory").report;
+    let refusal = found.as_ref().err().map(Error::to_string);
+    assert_eq!(report.refusal, refusal, "verify says something else");
+    assert!(report.refusal.is_none() || !report.is_healthy());
     assert_eq!(disk.files(), before, "reading changed something");
     match (found, open(&disk)) {
         (Err(found), Err(refused)) => {

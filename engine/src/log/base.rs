@@ -34,6 +34,14 @@ impl Base {
         Ok(Base { manifest, root })
     }
 
+    /// Without the state, for who knows that it can be read.
+    pub(super) fn without_state(disk: &dyn Disk, directory: &Path) -> Result<Base, Error> {
+        Ok(Base {
+            manifest: manifest::read(disk, directory)?,
+            root: Root::default(),
+        })
+    }
+
     /// As much of it as can be read, and all that is wrong with the rest.
     pub(super) fn salvage(disk: &dyn Disk, directory: &Path) -> (Base, Vec<Error>) {
         let mut errors = Vec::new();

@@ -2,14 +2,16 @@
 //! by a random crash.
 
 use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cumulog_engine::disk::{
     Crash, Fault, Faults, Loss, NameOrder, Operation, OperationKind, Simulated,
 };
-use cumulog_engine::{Durability, Error};
+use cumulog_engine::{Durability, Error, verify};
 
-use crate::life::{At, Plan, Session, describe};
+use crate::life::{At, DIRECTORY, Plan, Session, describe};
 use crate::model::{Effect, SPACES, State, Transaction, apply, put};
 
 const LIVES: usize = 10;
@@ -89,6 +91,15 @@ impl Random {
     }
 }
 
+/// Whatever a crash leaves, it is no damage.
+fn check_verified(disk: &Simulated) {
+    let copy = Arc::new(disk.restart(Crash::Process(0), Faults::default()));
+    // There may be no directory yet.
+    if let Ok(verified) = verify(copy, Path::new(DIRECTORY)) {
+        assert!(verified.report.is_healthy(), "{:#?}", verified.report);
+    }
+}
+
 /// What the directory must hold.
 struct History {
     plan: Plan,
@@ -115,6 +126,7 @@ impl History {
 
     /// Opens the directory as the last crash left it, and goes on until this one.
     fn live(&mut self, disk: &Simulated, random: &mut Random) {
+        check_verified(disk);
         let mut session = match self.plan.open(disk) {
             Ok(session) => session,
             Err(error) => {

@@ -27,10 +27,13 @@ pub(crate) struct Survey {
     pub(crate) root: Root,
 }
 
-/// Looks at every byte of the snapshots and the log in the data directory. With `salvage` replays what can be read, whatever
-/// is damaged.
+/// Looks at every byte of the log in the data directory. With `salvage` also at the snapshots, and replays what can be read,
+/// whatever is damaged; without, recovery has read all that already.
 pub(crate) fn survey(disk: &dyn Disk, directory: &Path, salvage: bool) -> Result<Survey, Error> {
-    let (base, errors) = Base::salvage(disk, directory);
+    let (base, errors) = match salvage {
+        true => Base::salvage(disk, directory),
+        false => (Base::without_state(disk, directory)?, Vec::new()),
+    };
     let mut surveyor = Surveyor {
         survey: Survey::default(),
         lsn: base.root.lsn,
