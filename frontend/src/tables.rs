@@ -1,8 +1,10 @@
 //! All tables of all services, for who treats them alike: the check that every row decodes, the fuzz target for rows.
 
-use std::{cell::RefCell, ops::Bound};
+use std::{cell::RefCell, cmp::Ordering, collections::BTreeMap, ops::Bound};
 
-use cumulog_engine::{Key, Read as _, Report, Row, RowError, Space, Table, Verified, View};
+use cumulog_engine::{
+    BlobId, FindingKind, Key, Read as _, Report, Row, RowError, Space, Table, Verified, View,
+};
 
 use crate::services;
 
@@ -15,32 +17,72 @@ pub(crate) trait TableVisitor {
     fn raw(&self, space: Space, decode: fn(&[u8]) -> Result<(), RowError>);
 }
 
-/// Adds every row that does not decode to the report, and how many no service knows.
+/// Adds to the report what only services can know: rows that do not decode, key spaces that nobody knows, and references to
+/// bodies that do not add up.
 pub(crate) fn check(verified: &mut Verified) {
+    let Verified {
+        report,
+        view,
+        spaces,
+        ..
+    } = verified;
     let check = Check {
-        view: &verified.view,
+        view,
         bad: RefCell::default(),
         known: RefCell::default(),
     };
     services::each_table(&check);
     let (bad, known) = (check.bad.into_inner(), check.known.into_inner());
+    let all_decode = bad.is_empty();
     for (space, key, reason) in bad {
-        verified.report.add_row(space, &key, reason);
+        report.add_row(space, &key, reason);
     }
-    let strangers = verified.spaces.iter().filter(|id| !known.contains(id));
-    let rows = |id: u32| verified.view.count(Space::new(id, "")) as u64;
-    for id in strangers.copied().filter(|id| *id > ENGINE_SPACE_MAX) {
-        add_stranger(&mut verified.report, id, rows(id));
+    let unknown = |id: &&u32| **id > ENGINE_SPACE_MAX && !known.contains(id);
+    for id in spaces.iter().filter(unknown) {
+        add_stranger(report, *id, view.count(Space::new(*id, "")));
+    }
+    // Of rows that are missing, nobody knows what they refer to.
+    if all_decode && report.refusal.is_none() {
+        check_references(report, view);
     }
 }
 
 /// Key spaces up to here are the engine's own, which checks them itself.
 const ENGINE_SPACE_MAX: u32 = 0xff;
 
-fn add_stranger(report: &mut Report, id: u32, rows: u64) {
+fn add_stranger(report: &mut Report, id: u32, rows: usize) {
     if rows > 0 {
         let reason = format!("no service of this version knows key space {id:#06x} ({rows} rows)");
-        report.add_unknown_space(reason);
+        report.add(FindingKind::Unknown, reason);
+    }
+}
+
+/// Each body is kept exactly as long as something refers to it, so what it counts must be what there is.
+fn check_references(report: &mut Report, view: &View) {
+    let mut counts: BTreeMap<BlobId, u64> = BTreeMap::new();
+    // A row that does not decode was found by the engine.
+    let blobs = view.blobs().flatten();
+    let stored: BTreeMap<BlobId, u64> = blobs.map(|blob| (blob.id, blob.references)).collect();
+    services::each_reference(view, &mut |space, key, id| {
+        if !stored.contains_key(&id) {
+            let reason = format!("it refers to blob {:016x}, which is not there", id.0);
+            report.add_row(space, key, reason);
+        }
+        *counts.entry(id).or_default() += 1;
+    });
+    for (id, stored) in stored {
+        let found = counts.get(&id).copied().unwrap_or(0);
+        let reason = format!(
+            "blob {:016x} counts {stored} references, there are {found}",
+            id.0
+        );
+        match stored.cmp(&found) {
+            Ordering::Equal => {}
+            // It goes before the last of those that refer to it.
+            Ordering::Less => report.add(FindingKind::Row, reason),
+            // It never goes.
+            Ordering::Greater => report.add(FindingKind::Leftover, reason),
+        }
     }
 }
 
@@ -85,6 +127,9 @@ impl TableVisitor for Check<'_> {
 mod tests {
     use super::*;
 
+    use cumulog_engine::{Options, Store, Txn, disk::Simulated, verify};
+    use std::{path::Path, sync::Arc};
+
     #[derive(Default)]
     struct Seen(RefCell<Vec<u32>>);
 
@@ -109,5 +154,63 @@ mod tests {
         let mut owned: Vec<u32> = owned.map(|space| space.id).collect();
         owned.sort_unstable();
         assert_eq!(shown, owned);
+    }
+
+    /// What verify says of a directory in which this was done.
+    fn verified(work: impl FnOnce(&Store, &mut Txn)) -> Vec<(FindingKind, String)> {
+        let (disk, directory) = (Arc::new(Simulated::default()), Path::new("data"));
+        let (store, _) =
+            Store::open(disk.clone(), directory, Options::default()).expect("it opens");
+        let done = store.commit(|txn| {
+            work(&store, txn);
+            Ok::<_, ()>(())
+        });
+        done.wait().expect("there is space").expect("it succeeds");
+        store.close().expect("it closes");
+        drop(store);
+        let mut verified = verify(disk, directory).expect("it can be read");
+        check(&mut verified);
+        let findings = verified.report.findings.into_iter();
+        findings
+            .map(|finding| {
+                let row = finding.row.map_or(String::new(), |(space, key)| {
+                    format!("{space} {}: ", key.escape_ascii())
+                });
+                (finding.kind, row + &finding.reason)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn rows_that_nobody_can_read_are_named_by_key() {
+        let found = verified(|_, txn| {
+            txn.put(Space::new(0x0102, "s3/objects"), b"not a key", b"\xc0");
+            txn.put(Space::new(0x0201, "dynamodb/items"), b"k", b"not an item");
+            txn.put(Space::new(0x7777, "future/things"), b"k", b"v");
+        });
+        let (kinds, texts): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        assert_eq!(
+            kinds,
+            [FindingKind::Row, FindingKind::Row, FindingKind::Unknown]
+        );
+        assert!(texts[0].starts_with("dynamodb/items k: "), "{texts:?}");
+        assert!(texts[1].starts_with("s3/objects not a key: "), "{texts:?}");
+        assert!(texts[2].contains("0x7777 (1 rows)"), "{texts:?}");
+    }
+
+    #[test]
+    fn a_body_that_nothing_refers_to_is_told() {
+        let found = verified(|store, txn| {
+            let mut writer = store.blob_writer(Space::new(0x0102, "s3/objects"));
+            writer.write(b"small").expect("it stays in its row");
+            let blob = writer.finish().expect("it stays in its row");
+            txn.attach(&blob).expect("it is new");
+        });
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, FindingKind::Leftover);
+        assert!(
+            found[0].1.contains("counts 1 references, there are 0"),
+            "{found:?}"
+        );
     }
 }

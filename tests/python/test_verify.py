@@ -150,7 +150,7 @@ def test_damage_anywhere_is_found_as_the_server_finds_it(filled, tmp_path, compa
         assert report(filled)["snapshots"] > 10
     used = [path for path in sorted(filled.rglob("*")) if path.is_file() and path.name != "LOCK"]
     generator = random.Random(1)
-    for number in range(12):
+    for number in range(25):
         copy = tmp_path / f"copy{number}"
         shutil.copytree(filled, copy)
         path = copy / generator.choice(used).relative_to(filled)

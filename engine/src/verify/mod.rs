@@ -78,10 +78,9 @@ impl Report {
         self.findings.push(Finding::row(space, key, reason));
     }
 
-    /// Adds that nobody knows the rows of a key space.
-    pub fn add_unknown_space(&mut self, reason: String) {
-        self.findings
-            .push(Finding::new(FindingKind::Unknown, "", reason));
+    /// Adds something that concerns no row in particular.
+    pub fn add(&mut self, kind: FindingKind, reason: String) {
+        self.findings.push(Finding::new(kind, "", reason));
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod sqs;
 mod sts;
 
 use crate::{service::Service, tables::TableVisitor};
+use cumulog_engine::View;
 
 /// All services, by the names that `--services` and `--persist` take.
 pub(crate) const NAMES: &[&str] = &["dynamodb", "dynamodbstreams", "s3", "sqs", "sts"];
@@ -36,6 +37,11 @@ pub(crate) fn each_table(visitor: &impl TableVisitor) {
     dynamodb::each_table(visitor);
     s3::each_table(visitor);
     sqs::each_table(visitor);
+}
+
+/// Every reference of every service's rows to a body.
+pub(crate) fn each_reference(view: &View, each: &mut s3::Reference<'_>) {
+    s3::each_reference(view, each);
 }
 
 #[cfg(test)]

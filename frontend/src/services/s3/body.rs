@@ -28,7 +28,7 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    fn blob(&self) -> BlobId {
+    pub(super) fn blob(&self) -> BlobId {
         BlobId(self.body)
     }
 }

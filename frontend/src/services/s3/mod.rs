@@ -8,6 +8,7 @@
 mod access;
 mod acl;
 mod attributes;
+mod audit;
 mod body;
 mod buckets;
 mod checksums;
@@ -49,6 +50,7 @@ mod versions_tests;
 pub(crate) mod website;
 mod words;
 
+pub(crate) use audit::{Reference, each_reference};
 pub(crate) use rows::each_table;
 
 use crate::ids::RequestIdStyle;
