@@ -88,8 +88,6 @@ pub(crate) enum Malformed {
     Version,
     #[error("Could not parse the policy: Statement is empty!")]
     NoStatement,
-    #[error("Statement IDs (SID) in a single policy must be unique.")]
-    SameSid,
     #[error("Invalid effect: {0}")]
     Effect(String),
     #[error("Invalid principal in policy")]
@@ -128,7 +126,6 @@ impl Document {
             .into_iter()
             .map(|statement| statement.as_object().ok_or(Malformed::Syntax));
         let objects: Vec<&Object> = objects.collect::<Result<_, _>>()?;
-        check_sids(&objects)?;
         let statements = objects.into_iter().map(Statement::parse);
         Ok(Document {
             statements: statements.collect::<Result<_, _>>()?,
@@ -141,21 +138,6 @@ fn known_fields(object: &Object, known: &[&str]) -> Result<(), Malformed> {
         None => Ok(()),
         Some(name) => Err(Malformed::Unknown(name.clone())),
     }
-}
-
-fn check_sids(statements: &[&Object]) -> Result<(), Malformed> {
-    let mut seen = Vec::new();
-    for sid in statements
-        .iter()
-        .filter_map(|statement| statement.get("Sid"))
-    {
-        let sid = sid.as_str().ok_or(Malformed::Syntax)?;
-        if !sid.is_empty() && seen.contains(&sid) {
-            return Err(Malformed::SameSid);
-        }
-        seen.push(sid);
-    }
-    Ok(())
 }
 
 impl Statement {
@@ -374,11 +356,5 @@ mod tests {
             let statement = format!(r#"{{"Effect": "Allow", "Principal": {principal}{whole}}}"#);
             check(&of(&statement), "Invalid principal in policy");
         }
-        let twice =
-            r#"{"Sid": "a", "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}"#;
-        check(
-            &of(&format!("[{twice}, {twice}]")),
-            "Statement IDs (SID) in a single policy must be unique.",
-        );
     }
 }

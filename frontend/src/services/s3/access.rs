@@ -8,6 +8,7 @@
 //! takes that away; what nobody allows is refused. The look is taken when the request arrives, before its transaction.
 
 use super::acl::{Acl, EVERYONE};
+use super::configuration::plain::PAYMENT;
 use super::error::S3Error;
 use super::ownership::blocked;
 use super::policy;
@@ -17,6 +18,7 @@ use crate::call::Call;
 use crate::failure::Failure;
 use crate::policy::{Decision, Principal, Request};
 use cumulog_engine::Read;
+use cumulog_model::s3::Payer;
 use cumulog_shape::{Struct, View as Value};
 
 /// Whether policies and ACLs decide about this request.
@@ -44,6 +46,11 @@ fn check(call: &Call, read: &impl Read, input: &dyn Struct) -> Result<(), S3Erro
         // The handler says that there is none.
         return Ok(());
     };
+    // Nobody can be charged for it.
+    let payment = PAYMENT.get(read, &bucket)?;
+    if payment.is_some_and(|payment| payment.payer == Payer::Requester) {
+        return Err(S3Error::AccessDenied);
+    }
     let gate = Gate {
         call,
         read,

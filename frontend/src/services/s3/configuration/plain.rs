@@ -20,7 +20,7 @@ const LOGGING: Kind<BucketLoggingStatus> = Kind::new("logging");
 const REPLICATION: Kind<ReplicationConfiguration> = Kind::new("replication");
 const ACCELERATE: Kind<AccelerateConfiguration> = Kind::new("accelerate");
 const ABAC: Kind<AbacStatus> = Kind::new("abac");
-/// Who pays. What requests are told of it stands in `payment.rs`.
+/// Who pays. Nobody does here; but a bucket whose readers pay is closed to anonymous ones (`access.rs`).
 pub(in crate::services::s3) const PAYMENT: Kind<RequestPaymentConfiguration> =
     Kind::new("request-payment");
 

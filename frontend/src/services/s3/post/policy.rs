@@ -64,7 +64,10 @@ impl Policy {
             .get("expiration")
             .ok_or_else(|| invalid("Policy missing expiration."))?;
         let text = expiration.as_str().unwrap_or_default();
-        let expiration = Timestamp::parse(TimestampFormat::Iso8601, text)
+        // In full and in UTC, unlike elsewhere.
+        let expiration = (text.contains('T') && text.ends_with('Z'))
+            .then(|| Timestamp::parse(TimestampFormat::Iso8601, text))
+            .flatten()
             .ok_or_else(|| invalid(format_args!("Invalid 'expiration' value: '{text}'")))?;
         let conditions = document
             .get("conditions")
