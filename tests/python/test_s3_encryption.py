@@ -174,6 +174,14 @@ def test_uploads_go_on_with_the_key_that_they_began_with(s3, bucket):
     s3.upload_part_copy(**place, PartNumber=1, **source)
 
 
+def test_an_object_gets_another_key(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"body")
+    arn = "arn:aws:kms:us-east-1:000000000000:key/other"
+    s3.update_object_encryption(Bucket=bucket, Key="k", ObjectEncryption={"SSEKMS": {"KMSKeyArn": arn}})
+    found = s3.get_object(Bucket=bucket, Key="k")
+    assert (found["SSEKMSKeyId"], found["Body"].read()) == (arn, b"body")
+
+
 def test_a_bucket_may_refuse_clients_keys(s3, bucket):
     rule = {"BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})

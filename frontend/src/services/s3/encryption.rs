@@ -2,17 +2,20 @@
 //! with is recorded and shown. Keys of KMS are not looked up. A key that the client keeps is checked whenever AWS checks
 //! it; of such a key only the MD5 is stored.
 
+use super::buckets::require_bucket;
 use super::configuration::{Kind, delete, get, put};
 use super::error::S3Error;
 use super::rows::EncryptionRow;
+use super::versions::name;
 use crate::call::Call;
 use crate::checksum::Algorithm;
 use crate::service::Service;
 use base64_simd::STANDARD;
 use cumulog_engine::{Read, Txn};
 use cumulog_model::s3::{
-    self as model, EncryptionType, GetBucketEncryptionOutput, ServerSideEncryption,
-    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+    self as model, EncryptionType, GetBucketEncryptionOutput, ObjectEncryption,
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule, UpdateObjectEncryptionInput, UpdateObjectEncryptionOutput,
 };
 
 const ENCRYPTION: Kind<ServerSideEncryptionConfiguration> = Kind::new("encryption");
@@ -22,6 +25,7 @@ pub(super) fn register(service: Service) -> Service {
         .write::<model::PutBucketEncryption, _>(put_bucket_encryption)
         .read::<model::GetBucketEncryption, _>(get_bucket_encryption)
         .write::<model::DeleteBucketEncryption, _>(delete_bucket_encryption)
+        .write::<model::UpdateObjectEncryption, _>(update_object_encryption)
 }
 
 put!(
@@ -94,6 +98,42 @@ fn checked(
     }
     rule.bucket_key_enabled.get_or_insert(false);
     Ok(configuration)
+}
+
+/// Gives an object another key of KMS, without a new version.
+fn update_object_encryption(
+    _: &Call,
+    txn: &mut Txn,
+    input: UpdateObjectEncryptionInput,
+) -> Result<UpdateObjectEncryptionOutput, S3Error> {
+    require_bucket(txn, &input.bucket, input.expected_bucket_owner.as_deref())?;
+    let ObjectEncryption::Ssekms(wanted) = &input.object_encryption;
+    let name = name!(input);
+    let mut version = name.open(txn, "PUT")?;
+    let encryption = &mut version.row.traits.encryption;
+    if encryption
+        .as_ref()
+        .is_some_and(|row| !row.customer_md5.is_empty())
+    {
+        let message = "The encryption parameters are not applicable to this object.";
+        return Err(S3Error::request(message));
+    }
+    if !wanted.kms_key_arn.starts_with("arn:") {
+        let message = "The KMS key must be given by its ARN.";
+        return Err(S3Error::argument(
+            "KMSKeyArn",
+            wanted.kms_key_arn.as_str(),
+            message,
+        ));
+    }
+    *encryption = Some(EncryptionRow {
+        algorithm: ServerSideEncryption::AwsKms.as_str().to_owned(),
+        key: wanted.kms_key_arn.clone(),
+        bucket_key: wanted.bucket_key_enabled == Some(true),
+        ..Default::default()
+    });
+    name.save(txn, version);
+    Ok(UpdateObjectEncryptionOutput::default())
 }
 
 /// Whether the bucket says how its objects are to be encrypted.

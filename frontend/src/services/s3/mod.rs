@@ -73,10 +73,56 @@ const SPACES: &[Space] = &[
     rows::CONFIGURATIONS.space(),
 ];
 
+/// What S3 has and we do not, and why.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "CreateSession",
+        "there are no directory buckets, and so no sessions with them",
+    ),
+    ("ListDirectoryBuckets", "there are no directory buckets"),
+    ("CreateBucketMetadataConfiguration", NO_TABLES),
+    ("CreateBucketMetadataTableConfiguration", NO_TABLES),
+    ("DeleteBucketMetadataConfiguration", NO_TABLES),
+    ("DeleteBucketMetadataTableConfiguration", NO_TABLES),
+    ("GetBucketMetadataConfiguration", NO_TABLES),
+    ("GetBucketMetadataTableConfiguration", NO_TABLES),
+    (
+        "UpdateBucketMetadataAnnotationTableConfiguration",
+        NO_TABLES,
+    ),
+    ("UpdateBucketMetadataInventoryTableConfiguration", NO_TABLES),
+    ("UpdateBucketMetadataJournalTableConfiguration", NO_TABLES),
+    ("PutObjectAnnotation", NO_ANNOTATIONS),
+    ("GetObjectAnnotation", NO_ANNOTATIONS),
+    ("DeleteObjectAnnotation", NO_ANNOTATIONS),
+    ("ListObjectAnnotations", NO_ANNOTATIONS),
+    ("GetObjectTorrent", "AWS has retired torrents"),
+    (
+        "SelectObjectContent",
+        "AWS has closed S3 Select to new customers",
+    ),
+    (
+        "WriteGetObjectResponse",
+        "AWS has closed S3 Object Lambda to new customers",
+    ),
+    (
+        "GetBucketNotification",
+        "its requests are those of GetBucketNotificationConfiguration, which answers them",
+    ),
+    (
+        "PutBucketNotification",
+        "its requests are those of PutBucketNotificationConfiguration, which answers them",
+    ),
+];
+
+const NO_TABLES: &str = "there are no S3 tables that metadata could be kept in";
+const NO_ANNOTATIONS: &str = "objects have no annotations here";
+
 /// S3 and its handlers.
 pub(crate) fn service() -> Service {
     let service = Service::new(&model::SERVICE)
         .spaces(SPACES)
+        .refuses(REFUSED)
         .jobs(rows::JOBS)
         .request_ids(RequestIdStyle::Letters16)
         .internal_code("InternalError")
