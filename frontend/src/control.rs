@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use cumulog_engine::{Pace, Status};
+use cumulog_engine::{Error, Pace, Status};
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -138,6 +138,13 @@ fn health(emulator: &Emulator) -> Response {
             "survives": crate::startup::survives(durability),
             "memory": { "state_bytes": status.memory_bytes, "limit_bytes": status.memory_bytes_max },
             "lsn": { "head": status.head.0, "published": status.published.0, "synced": status.synced.0 },
+            "disk": { "log_bytes": status.log_bytes, "snapshot_bytes": status.compactions.snapshot_bytes },
+            "compaction": {
+                "snapshot_lsn": status.compactions.snapshot.0,
+                "running": status.compactions.running,
+                "completed": status.compactions.completed,
+                "error": status.compactions.error,
+            },
         }),
     )
 }
@@ -205,23 +212,28 @@ async fn reset(emulator: &Emulator, committed: &AtomicU64) -> Response {
     }
 }
 
-/// Replaces the log by snapshots; requests go on meanwhile. What a dropped connection asked for is done all the same.
+/// Replaces the log by snapshots, as gently as when it is done by itself: requests go on meanwhile. What a dropped
+/// connection asked for is done all the same.
 async fn compact(emulator: &Emulator) -> Response {
     match emulator.world.store.compact(Pace::Gentle).await {
-        Ok(compacted) => answer(
+        Ok(done) => answer(
             StatusCode::OK,
             &json!({
                 "status": "compacted",
                 "data_dir": emulator.settings.data_dir,
-                "lsn": compacted.lsn.0,
-                "written_bytes": compacted.written_bytes,
-                "freed_bytes": compacted.freed_bytes,
+                "lsn": done.lsn.0,
+                "written_bytes": done.written_bytes,
+                "freed_bytes": done.freed_bytes,
             }),
         ),
-        Err(error) => answer(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &json!({ "error": with_causes(&error) }),
-        ),
+        Err(error) => {
+            let status = match error {
+                Error::NoSpace { .. } => StatusCode::INSUFFICIENT_STORAGE,
+                Error::Closed => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            answer(status, &json!({ "error": with_causes(&error) }))
+        }
     }
 }
 

@@ -50,6 +50,8 @@ impl Recovered {
     pub(crate) fn to_json(&self) -> Value {
         let Recovery {
             lsn,
+            snapshot,
+            snapshot_entries,
             records,
             bytes,
             epoch,
@@ -62,6 +64,8 @@ impl Recovered {
             .map(|torn| json!({ "path": torn.path, "offset": torn.offset, "bytes": torn.bytes }));
         json!({
             "lsn": lsn.0,
+            "snapshot_lsn": snapshot.0,
+            "snapshot_entries": snapshot_entries,
             "records": records,
             "bytes": bytes,
             "epoch": epoch,

@@ -1,4 +1,4 @@
-"""The control plane: health, info, reset."""
+"""The control plane: health, info, reset, compaction."""
 
 import pytest
 
@@ -66,6 +66,35 @@ def test_info_tells_what_was_recovered(durable):
     assert unclean["lsn"] > clean["lsn"]
 
 
+def test_compaction_frees_the_log_and_keeps_the_state(durable):
+    queue = durable.sqs.create_queue(QueueName="queue")["QueueUrl"]
+    for number in range(50):
+        durable.sqs.send_message(QueueUrl=queue, MessageBody=str(number) * 1000)
+    answer = request(durable, "POST", "/_cumulog/compact")
+    assert answer.status == 200, answer.body
+    assert answer.json["lsn"] > 50
+    assert answer.json["freed_bytes"] > answer.json["written_bytes"] > 50_000
+    health = durable.get("/_cumulog/health")
+    assert health["compaction"] == {
+        "snapshot_lsn": answer.json["lsn"],
+        "running": False,
+        "completed": 1,
+        "error": None,
+    }
+    assert health["disk"]["snapshot_bytes"] > 50_000
+    durable.restart(unclean=True)
+    recovered = durable.get("/_cumulog/info")["recovered"]
+    assert recovered["snapshot_lsn"] == answer.json["lsn"]
+    assert recovered["snapshot_entries"] >= 51
+    attributes = durable.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessages"] == "50"
+
+
+def test_compaction_of_memory_does_nothing(server):
+    answer = request(server, "POST", "/_cumulog/compact")
+    assert (answer.status, answer.json["written_bytes"], answer.json["freed_bytes"]) == (200, 0, 0)
+
+
 def test_reset_empties_every_service_for_good(durable):
     durable.s3.create_bucket(Bucket="bucket")
     durable.s3.put_object(Bucket="bucket", Key="k", Body=b"v" * 100_000)
@@ -107,6 +136,7 @@ def test_the_control_plane_is_logged_like_any_request(durable):
 def test_what_is_not_there_says_so(server):
     for method, path, status in [
         ("GET", "/_cumulog/reset", 405),
+        ("GET", "/_cumulog/compact", 405),
         ("POST", "/_cumulog/info", 405),
         ("GET", "/_cumulog/nonsense", 404),
     ]:
