@@ -24,6 +24,7 @@ use crate::sync::{Condvar, Mutex, MutexGuard, RwLock};
 use crate::txn::{Callback, Done, Effects, Logged, Txn};
 use crate::wire;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -228,7 +229,25 @@ impl Shared {
         &self,
         transaction: impl FnOnce(&mut Txn) -> Result<T, E>,
     ) -> Pending<Result<T, E>> {
-        let mut queue = self.admitted();
+        self.commit_in(self.admitted(), transaction)
+    }
+
+    /// For the log itself, which must not wait for room in its own queue.
+    pub(crate) fn commit_own(&self, transaction: impl FnOnce(&mut Txn)) {
+        let done = self.commit_in(self.queue.lock(), |txn| {
+            transaction(txn);
+            Ok::<_, Infallible>(())
+        });
+        // Whether it succeeds will be seen in the state.
+        drop(done);
+        self.nudge();
+    }
+
+    fn commit_in<T, E>(
+        &self,
+        mut queue: MutexGuard<'_, Queue>,
+        transaction: impl FnOnce(&mut Txn) -> Result<T, E>,
+    ) -> Pending<Result<T, E>> {
         let mut open = OpenTxn::new(&mut queue, self.logged.clone(), self.memory_bytes_max);
         let result = transaction(open.txn());
         let refusal = match &result {

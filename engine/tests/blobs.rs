@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use cumulog_engine::disk::{Crash, Fault, Faults, Loss, Operation, OperationKind, Simulated};
 use cumulog_engine::{
-    BlobId, BlobReader, Durability, Error, Options, PIECE_BYTES, Space, Store, Table, Txn, View,
+    BlobId, BlobReader, Durability, Error, Options, PIECE_BYTES, Pace, Space, Store, Table, Txn,
+    View,
 };
 
 #[path = "stepped/mod.rs"]
@@ -289,6 +290,8 @@ struct Ordeal {
     cuts: Vec<Cut>,
     /// Time for the log to sync between the steps.
     pauses: bool,
+    /// Are there compactions, each of which goes on for some of the steps?
+    compacts: bool,
     known: RefCell<HashSet<(u64, usize, usize, usize)>>,
 }
 
@@ -314,6 +317,7 @@ impl Ordeal {
             steps: STEPS.to_vec(),
             cuts: cuts.to_vec(),
             pauses: false,
+            compacts: false,
             known: RefCell::default(),
         }
     }
@@ -357,6 +361,12 @@ impl Ordeal {
         };
         for (index, step) in self.steps.iter().enumerate().skip(held).take(count) {
             life.submitted += 1;
+            if self.compacts && index % 3 == 2 {
+                drop(session.store.compact(Pace::Full));
+                for _ in 0..4 {
+                    session.stepped.step();
+                }
+            }
             if session.step(index, *step).is_err() {
                 assert!(disk.crashed(), "{step:?} fails on a disk that is whole");
                 return life;
@@ -365,8 +375,10 @@ impl Ordeal {
             if self.pauses {
                 session.pause();
             }
-            // Every step takes one LSN.
-            life.synced = life.synced.max(session.store.status().synced.0 as usize);
+            // Every step takes one LSN, but so does what a compaction moves.
+            if !self.compacts {
+                life.synced = life.synced.max(session.store.status().synced.0 as usize);
+            }
         }
         life
     }
@@ -463,6 +475,89 @@ fn changes(disk: &Simulated) -> impl Iterator<Item = u64> {
 
 fn last(disk: &Simulated) -> Operation {
     disk.trace().pop().expect("it did something")
+}
+
+/// Bodies in packs of which most goes: what is left of them is moved.
+const SPARSE_STEPS: [Step; 8] = [
+    Put("a", PACKED),
+    Put("b", PACKED * 3),
+    Put("c", PACKED * 3),
+    Share("a", "d"),
+    Delete("b"),
+    Put("c", LARGE),
+    Delete("d"),
+    Put("e", PACKED),
+];
+
+fn compacting(durability: Durability, cuts: &[Cut], steps: &[Step]) -> Ordeal {
+    Ordeal {
+        compacts: true,
+        steps: steps.to_vec(),
+        ..Ordeal::new(durability, cuts)
+    }
+}
+
+#[test]
+fn power_loss_beside_compactions_keeps_every_acknowledged_body() {
+    compacting(Durability::Power, &[Cut::Power], &STEPS[..8]).check();
+}
+
+/// A recovered store has packs that nobody appends to, so that they are moved.
+#[test]
+fn power_loss_while_bodies_are_moved_keeps_every_acknowledged_body() {
+    let ordeal = compacting(Durability::Power, &[Cut::Power, Cut::Power], &SPARSE_STEPS);
+    ordeal.check();
+}
+
+#[test]
+fn a_kill_while_bodies_are_moved_keeps_every_acknowledged_body() {
+    let ordeal = compacting(Durability::Process, &[Cut::Kill; 2], &SPARSE_STEPS);
+    ordeal.check();
+}
+
+#[test]
+fn power_loss_while_bodies_are_moved_leaves_no_row_without_its_body() {
+    let ordeal = compacting(Durability::Process, &[Cut::Power; 2], &SPARSE_STEPS);
+    ordeal.check();
+}
+
+#[test]
+fn a_compaction_moves_what_is_left_in_a_pack_that_is_mostly_garbage() {
+    let disk = Simulated::default();
+    let mut session = Session::open(&disk, Durability::Power).expect("there is a disk");
+    for (seed, name) in (0..).zip(["a", "b", "c", "d"]) {
+        session
+            .put(NAMES, name, seed, PACKED)
+            .expect("there is a disk");
+    }
+    let id = NAMES
+        .get(&session.store.view(), &("a".into(),))
+        .expect("it decodes")
+        .expect("it is there")
+        .0;
+    session.close();
+    let mut session = Session::open(&disk, Durability::Power).expect("there is a disk");
+    for name in ["b", "c", "d"] {
+        session.delete(name).expect("there is a disk");
+    }
+    let before = session.store.view();
+    session
+        .put(NAMES, "new", 9, PACKED)
+        .expect("there is a disk");
+    let reader = before.open_blob(BlobId(id)).expect("it is there");
+    drop(session.store.compact(Pace::Full));
+    session.settle();
+    assert_eq!(audited(&session.store.view()).len(), 2);
+    assert_eq!(files(&disk).len(), 2, "an older view shows the old place");
+    assert_eq!(read(&reader).expect("it is whole"), content(0, PACKED)[..]);
+    drop((before, reader));
+    session.settle();
+    assert_eq!(files(&disk).len(), 1);
+    assert_eq!(session.store.garbage().pack_bytes, 0);
+    let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
+    let session = Session::open(&disk, Durability::Power).expect("it is whole");
+    assert_eq!(audited(&session.store.view()).len(), 2);
+    audit_files(&disk, &session.store);
 }
 
 #[test]

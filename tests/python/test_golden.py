@@ -1,6 +1,7 @@
 """Data directories that earlier versions wrote are read by this one, with all that is in them.
 
-`tests/golden/<version>.tar.xz` is a directory that `write_state` filled and `kill -9` ended. A released one is never
+`tests/golden/<version>.tar.xz` is a directory that `write_state` filled and `kill -9` ended; in
+`<version>-compacted.tar.xz` it was compacted in between, so that it has a manifest and snapshots. A released one is never
 changed. `CUMULOG_GOLDEN=write ./test python -k golden` makes the one of the version that is being worked on anew; if that is
 necessary, every user's directory is unreadable too, and it needs a very good reason.
 """
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from cumulog import ROOT, Cumulog, binary, plain
+from cumulog import ROOT, Cumulog, binary, plain, request
 
 GOLDEN = ROOT / "tests" / "golden"
 MESSAGE = {
@@ -132,23 +133,48 @@ def version() -> str:
     return told.split()[1]
 
 
-def test_the_state_is_read_by_the_version_that_wrote_it(tmp_path):
+def keep_golden(directory, name: str):
+    """Keeps the directory for later versions, if we are asked to."""
+    if os.environ.get("CUMULOG_GOLDEN") != "write":
+        return
+    GOLDEN.mkdir(exist_ok=True)
+    with tarfile.open(GOLDEN / f"{name}.tar.xz", "w:xz") as archive:
+        for part in ("MANIFEST", "snapshots", "log", "blobs"):
+            if (directory / part).exists():
+                archive.add(directory / part, f"data/{part}")
+
+
+def compact(server):
+    answer = request(server, "POST", "/_cumulog/compact")
+    assert answer.status == 200, answer.body
+    assert answer.json["written_bytes"] > 0
+
+
+@pytest.mark.parametrize("compacted", [False, True], ids=["log", "compacted"])
+def test_the_state_is_read_by_the_version_that_wrote_it(tmp_path, compacted):
     server = Cumulog(tmp_path / "data")
     try:
         server.start()
         write_state(server)
+        if compacted:
+            compact(server)
+            # So that the log has something on top of the snapshots.
+            server.s3.put_object(Bucket="bucket", Key="after", Body=b"the compaction")
+            server.s3.delete_object(Bucket="bucket", Key="after")
         server.kill9()
         time.sleep(1)
-        if os.environ.get("CUMULOG_GOLDEN") == "write":
-            GOLDEN.mkdir(exist_ok=True)
-            with tarfile.open(GOLDEN / f"{version()}.tar.xz", "w:xz") as archive:
-                for part in ("log", "blobs"):
-                    archive.add(tmp_path / "data" / part, f"data/{part}")
+        keep_golden(tmp_path / "data", version() + ("-compacted" if compacted else ""))
         for _ in range(2):
             server.start()
             check_state(server)
             check_messages(server)
             server.kill9()
+        server.start()
+        compact(server)
+        server.kill9()
+        server.start()
+        check_state(server)
+        check_messages(server)
     finally:
         server.kill9()
 
@@ -161,6 +187,10 @@ def test_state_of_earlier_versions_is_read(archive, tmp_path):
     try:
         server.start()
         check_state(server)
+        server.restart(unclean=True)
+        check_state(server)
+        # Compaction is also the way to a newer format.
+        compact(server)
         server.restart(unclean=True)
         check_state(server)
         server.stop()

@@ -31,7 +31,8 @@
 //!
 //! Bodies are read by `pread`, not mapped: every byte goes through its CRC anyway, and a page that can't be read is an
 //! error of one request instead of a signal that ends the process. A pack's unused ranges come back with the whole pack
-//! only, see [`Store::garbage`](crate::Store::garbage). Without space for the copies of point 3, recovery only syncs.
+//! only, once a compaction has moved what is left of it ([`repack`]), see [`Store::garbage`](crate::Store::garbage). Without
+//! space for the copies of point 3, recovery only syncs.
 
 mod coalesced;
 pub(crate) mod garbage;
@@ -40,6 +41,7 @@ mod pack;
 mod reader;
 pub(crate) mod recovery;
 pub(crate) mod reference;
+pub(crate) mod repack;
 mod row;
 mod spill;
 mod survey;

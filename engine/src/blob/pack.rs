@@ -1,13 +1,14 @@
 //! Packs: files that many bodies of middling size share, so that each costs one sync and no name.
 //!
 //! A pack is only appended to, by the opening that created it. Ranges are reserved under a lock and written beside each
-//! other. A pack goes once no blob uses any of it; ranges in between come back only with that.
+//! other. A pack goes once no blob uses any of it; ranges in between come back only with that. Compactions see to it, see
+//! [`super::repack`].
 
 use super::coalesced::Coalesced;
 use super::home::Home;
 use crate::disk::{File, Site, write_full};
 use crate::error::Failure;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,6 +56,21 @@ impl Packs {
     pub(super) fn garbage_bytes(&self) -> u64 {
         let garbage = |usage: &Usage| usage.bytes.saturating_sub(usage.live_bytes);
         self.usage.values().map(garbage).sum()
+    }
+
+    /// Those of which less than half is used: worth moving what is left to another.
+    pub(super) fn sparse(&self) -> BTreeSet<u64> {
+        let is_sparse = |(id, usage): &(&u64, &Usage)| {
+            usage.live_bytes < usage.bytes / 2 && self.current(**id).is_none()
+        };
+        let sparse = self.usage.iter().filter(is_sparse);
+        sparse.map(|(id, _)| *id).collect()
+    }
+
+    /// What moving them would give back.
+    pub(super) fn sparse_bytes(&self) -> u64 {
+        let usage = self.sparse().into_iter().filter_map(|id| self.usage(id));
+        usage.map(|usage| usage.bytes - usage.live_bytes).sum()
     }
 
     /// The pack, if it is the one that is appended to.

@@ -28,10 +28,15 @@ impl Doubtful {
     }
 }
 
-/// Reads them off unproven records.
-fn doubtful(records: &[u8]) -> BTreeMap<u64, Doubtful> {
+/// Reads them off unproven records, by id and the record that attached them: one that was moved since is there twice.
+fn doubtful(records: &[u8]) -> BTreeMap<(u64, Lsn), Doubtful> {
     let space = DURABLE.rows.space().id;
-    let mut blobs = BTreeMap::<u64, Doubtful>::new();
+    let mut blobs = BTreeMap::<(u64, Lsn), Doubtful>::new();
+    let end = |blobs: &mut BTreeMap<(u64, Lsn), Doubtful>, id: u64, lsn: Lsn| {
+        let ours = blobs.range_mut((id, Lsn(0))..=(id, Lsn(u64::MAX)));
+        let living = ours.filter(|(_, blob)| blob.lives_at(lsn));
+        living.for_each(|(_, blob)| blob.until = lsn);
+    };
     for (lsn, payload) in record::unframed_records(records) {
         let decoded = wire::decode(payload, |effect| match effect {
             Effect::Put {
@@ -42,15 +47,17 @@ fn doubtful(records: &[u8]) -> BTreeMap<u64, Doubtful> {
                 let (Some(id), Ok(row)) = (id_of(key), rmp_serde::from_slice::<Row>(value)) else {
                     return;
                 };
+                end(&mut blobs, id, lsn);
                 let until = Lsn(u64::MAX);
                 if !row.synced {
                     let from = lsn;
-                    blobs.insert(id, Doubtful { row, from, until });
+                    blobs.insert((id, lsn), Doubtful { row, from, until });
                 }
             }
             Effect::Delete { space: at, key } if at == space => {
-                let blob = id_of(key).and_then(|id| blobs.get_mut(&id));
-                blob.into_iter().for_each(|blob| blob.until = lsn);
+                id_of(key)
+                    .into_iter()
+                    .for_each(|id| end(&mut blobs, id, lsn));
             }
             Effect::Clear => {
                 let living = blobs.values_mut().filter(|blob| blob.lives_at(lsn));
@@ -74,11 +81,11 @@ impl Blobs {
         let mut whole_until = last;
         let mut doubtful = doubtful(records);
         // Going back may bring blobs to life that were deleted later.
-        while let Some((id, blob)) = doubtful
+        while let Some(((id, _), blob)) = doubtful
             .iter()
             .find(|(_, blob)| blob.lives_at(whole_until))
-            .map(|(id, _)| *id)
-            .and_then(|id| doubtful.remove_entry(&id))
+            .map(|(key, _)| *key)
+            .and_then(|key| doubtful.remove_entry(&key))
         {
             if !self.is_whole(id, blob.row)? {
                 whole_until = blob.from.previous();
@@ -109,7 +116,7 @@ impl Blobs {
             .iter()
             .filter(|(_, blob)| blob.until == Lsn(u64::MAX));
         let paths: BTreeSet<PathBuf> = living
-            .filter_map(|(id, blob)| match blob.row.place {
+            .filter_map(|((id, _), blob)| match blob.row.place {
                 Place::File => Some(home.blob_path(*id)),
                 Place::Pack(pack, _) => Some(home.pack_path(pack)),
                 Place::Inline(_) | Place::Spill(_) => None,

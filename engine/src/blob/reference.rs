@@ -33,6 +33,13 @@ impl Changes {
         }
     }
 
+    /// A row refers to this body now, and no longer to the `dead` one.
+    pub(super) fn replace(&mut self, body: &Arc<Body>, dead: Option<Dead>) {
+        *body.fate.lock() = Fate::Taken;
+        self.attached.push(body.clone());
+        self.dead.extend(dead);
+    }
+
     fn kill(&mut self, id: u64, row: Row) {
         self.dead.extend(Dead::of(id, row));
     }

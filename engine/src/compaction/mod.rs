@@ -9,6 +9,8 @@
 //! 3. *Manifest.* It names the cut and the snapshots ([`crate::manifest`]): written under a temporary name, synced, renamed
 //!    over the one before, the directory synced. This is the commit point.
 //! 4. *Sweep.* Segments up to the cut's and snapshots that the manifest doesn't name are removed ([`sweep`]).
+//! 5. *Packs.* What is left in packs of bodies that are mostly garbage is moved, so that they can go
+//!    ([`crate::blob::repack`]).
 //!
 //! Commits go on all the while: they are written to the next segment, whose header names the cut as the place where it goes
 //! on. [`Compaction::step`] does a small part of the work; [`runner`] says when, and on which thread.
@@ -25,8 +27,8 @@
 //! 4. *A file that a manifest names never changes.* Its name says which state of which key space it holds; one that was
 //!    abandoned is replaced by another with the same bytes.
 //! 5. *What isn't certain is not acted upon.* If the manifest's rename fails, nobody knows which one a crash would find: then
-//!    nothing at all is removed until a later compaction succeeds. If the directory's sync fails, other names may be
-//!    lost with it, so that poisons the store.
+//!    nothing at all is removed until a later compaction succeeds. If a directory's sync fails, the log's names may be lost
+//!    with it, and no later sync would tell: that poisons the store.
 //! 6. *An opening doesn't trust what it sees.* The manifest in the cache may not be the one on the disk, after a kill before
 //!    the directory sync. So the sweep at opening first writes the manifest anew, and syncs.
 //!
@@ -46,11 +48,13 @@ pub(crate) mod runner;
 pub(crate) mod sweep;
 pub(crate) mod trigger;
 
+use crate::blob::repack::Stray;
 use crate::disk::{Disk, Site};
 use crate::error::Failure;
 use crate::log::segment::{Cut, Id};
 use crate::manifest::{self, Manifest, Named};
 use crate::root::{Contents, Root};
+use crate::sequencer::Shared;
 use crate::snapshot::reader::Reader;
 use crate::snapshot::writer::Writer;
 use crate::snapshot::{self, Origin};
@@ -69,6 +73,7 @@ const SYNC_BYTES: u64 = 2 << 20;
 /// One compaction, from the sealed log to the last file removed.
 pub(crate) struct Compaction {
     disk: Arc<dyn Disk>,
+    shared: Arc<Shared>,
     directory: PathBuf,
     /// The next one, with the snapshots that are done.
     manifest: Manifest,
@@ -96,6 +101,8 @@ enum Stage {
     /// From here on a crash may find the new manifest.
     Commit,
     Sweep(Sweep),
+    /// What is left to move.
+    Repack(sweep::Outcome, Vec<Stray>),
 }
 
 /// A snapshot on its way to the disk.
@@ -127,6 +134,8 @@ pub(crate) struct Done {
     pub(crate) manifest: Manifest,
     pub(crate) written_bytes: u64,
     pub(crate) sweep: sweep::Outcome,
+    /// Garbage in packs that could not go yet.
+    pub(crate) left_in_packs: u64,
 }
 
 /// Why one ended early.
@@ -177,7 +186,12 @@ pub(crate) fn up_to_date<'a>(
 }
 
 impl Compaction {
-    pub(crate) fn new(disk: Arc<dyn Disk>, directory: &Path, input: &Input<'_>) -> Compaction {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        shared: Arc<Shared>,
+        directory: &Path,
+        input: &Input<'_>,
+    ) -> Compaction {
         let lsn = input.cut.link.lsn;
         // Whatever is between them would be lost.
         assert_eq!(input.root.lsn, lsn, "the cut is where the state is");
@@ -191,6 +205,7 @@ impl Compaction {
         left.reverse();
         Compaction {
             disk,
+            shared,
             directory: directory.to_path_buf(),
             manifest: Manifest {
                 store: input.store,
@@ -228,7 +243,7 @@ impl Compaction {
             }
             Stage::SyncDirectory => {
                 if !self.names_directory && !self.renamed.is_empty() {
-                    self.sync_own_directory(Site::SnapshotDirectory)?;
+                    self.sync(&self.directory, Site::SnapshotDirectory)?;
                 }
                 Stage::Prepare
             }
@@ -243,24 +258,44 @@ impl Compaction {
             }
             Stage::Commit => {
                 // Crash argument 1: nothing is removed before this has returned.
-                self.sync_own_directory(Site::ManifestName)?;
+                self.sync(&self.directory, Site::ManifestName)?;
                 Stage::Sweep(Sweep::new(&*self.disk, &self.directory, &self.manifest))
             }
             Stage::Sweep(mut sweep) => {
-                if !sweep.step(&*self.disk) {
-                    return Ok(Progress::Done(self.done(&sweep)));
+                if sweep.step(&*self.disk) {
+                    Stage::Sweep(sweep)
+                } else {
+                    Stage::Repack(sweep.outcome(), self.strays())
                 }
-                Stage::Sweep(sweep)
+            }
+            Stage::Repack(outcome, mut strays) => {
+                let Some(stray) = strays.pop() else {
+                    return Ok(Progress::Done(self.done(outcome)));
+                };
+                self.repack(stray);
+                Stage::Repack(outcome, strays)
             }
         };
         Ok(Progress::More)
     }
 
-    fn done(&self, sweep: &Sweep) -> Done {
+    fn strays(&self) -> Vec<Stray> {
+        self.shared.blobs.strays(&self.shared.view().root)
+    }
+
+    /// A failure is no reason to stop: nothing has changed then.
+    fn repack(&self, stray: Stray) {
+        if let Some(moved) = self.shared.blobs.copy(stray) {
+            self.shared.commit_own(|txn| txn.relocate(&moved));
+        }
+    }
+
+    fn done(&self, sweep: sweep::Outcome) -> Done {
         Done {
             manifest: self.manifest.clone(),
             written_bytes: self.written_bytes + self.manifest.encode().len() as u64,
-            sweep: sweep.outcome(),
+            sweep,
+            left_in_packs: self.shared.blobs.sparse_bytes(),
         }
     }
 
@@ -329,30 +364,31 @@ impl Compaction {
         self.directory.join(snapshot::DIRECTORY_NAME)
     }
 
+    /// Crash argument 5: where names are lost, others may be lost with them, in whatever directory.
     fn sync(&self, directory: &Path, site: Site) -> Result<(), Failure> {
+        let path = directory.to_path_buf();
         self.disk
             .sync_directory_at(directory, site)
-            .map_err(Failure::io("sync", directory))
-    }
-
-    /// Crash argument 5: others have names in it too.
-    fn sync_own_directory(&self, site: Site) -> Result<(), Failure> {
-        let path = self.directory.clone();
-        self.sync(&self.directory, site)
             .map_err(|_| Failure::Poisoned { path })
     }
 
     /// Ends it soon: with nothing done if that can still be, else without the sweep. `uncertain`: an earlier manifest may be
     /// the one that a crash finds.
     pub(crate) fn end(mut self, uncertain: bool) -> Result<Done, Aborted> {
-        if !matches!(self.stage, Stage::Commit | Stage::Sweep(_)) {
+        let is_committed = matches!(
+            self.stage,
+            Stage::Commit | Stage::Sweep(_) | Stage::Repack(..)
+        );
+        if !is_committed {
             self.abandon(uncertain);
             let failure = Failure::Closed;
             return Err(Aborted { failure, uncertain });
         }
         loop {
-            if let Stage::Sweep(sweep) = &mut self.stage {
-                sweep.give_up();
+            match &mut self.stage {
+                Stage::Sweep(sweep) => sweep.give_up(),
+                Stage::Repack(_, strays) => strays.clear(),
+                _ => {}
             }
             match self.step() {
                 Ok(Progress::More) => {}

@@ -11,11 +11,11 @@ use crate::log::spare::Notify;
 use crate::log::writer::Identity;
 use crate::manifest::Manifest;
 use crate::root::Root;
+use crate::sequencer::Shared;
 use crate::store::Lsn;
 use crate::sync;
 use std::fmt;
 use std::mem;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,6 +54,8 @@ pub(crate) struct Compactor {
     manifest: Option<Manifest>,
     /// Did a later one get its name, and may a crash find it? Nothing is removed then.
     uncertain: bool,
+    /// Garbage in packs that the last one could not move, or that waits for views to end.
+    left_in_packs: u64,
     running: Running,
     /// Who waits for the one that runs.
     told: Vec<Arc<Request>>,
@@ -95,6 +97,7 @@ impl Compactor {
             bytes_min,
             manifest,
             uncertain: false,
+            left_in_packs: 0,
             running: Running::No,
             told: Vec::new(),
             answers: Vec::new(),
@@ -143,13 +146,8 @@ impl Compactor {
         self.waiting.extend(requests);
     }
 
-    /// Shall one begin now? `log` is what it has grown by since the cut, `root` gives the state.
-    pub(crate) fn is_wanted<R: Deref<Target = Root>>(
-        &mut self,
-        now: Instant,
-        log: Growth,
-        root: impl FnOnce() -> R,
-    ) -> bool {
+    /// Shall one begin now? `log` is what it has grown by since the cut.
+    pub(crate) fn is_wanted(&mut self, now: Instant, log: Growth, shared: &Shared) -> bool {
         if self.is_running() {
             return false;
         }
@@ -160,8 +158,13 @@ impl Compactor {
             return false;
         }
         (self.looked, self.retry_at) = (Some((now, log)), None);
-        let balance = Balance::of(log, self.manifest.as_ref(), &root(), &self.ephemeral);
-        balance.is_due(self.bytes_min)
+        let root = shared.view().root;
+        let balance = Balance::of(log, self.manifest.as_ref(), &root, &self.ephemeral);
+        let in_packs = shared
+            .blobs
+            .sparse_bytes()
+            .saturating_sub(self.left_in_packs);
+        balance.is_due(self.bytes_min) || in_packs >= self.bytes_min
     }
 
     /// When to look whether one is due; `None`: nothing has changed since the last look.
@@ -178,7 +181,7 @@ impl Compactor {
     }
 
     /// Begins one with the state at `cut`; or tells those who wait that there is nothing to do.
-    pub(crate) fn begin(&mut self, cut: Cut, root: &Root) {
+    pub(crate) fn begin(&mut self, shared: &Arc<Shared>, cut: Cut, root: &Root) {
         self.told = mem::take(&mut self.waiting);
         self.retry_at = None;
         let last = self.manifest.as_ref();
@@ -194,7 +197,8 @@ impl Compactor {
             ephemeral: &self.ephemeral,
             last,
         };
-        let compaction = Compaction::new(self.disk.clone(), &self.directory, &input);
+        let compaction =
+            Compaction::new(self.disk.clone(), shared.clone(), &self.directory, &input);
         let Some(notify) = self.notify.clone() else {
             self.running = Running::Here(Box::new(compaction));
             return;
@@ -245,6 +249,7 @@ impl Compactor {
                 self.retry_at = None;
                 self.looked = None;
                 self.manifest = Some(done.manifest.clone());
+                self.left_in_packs = done.left_in_packs;
                 self.answer(Ok(Compacted {
                     lsn: done.manifest.lsn(),
                     written_bytes: done.written_bytes,

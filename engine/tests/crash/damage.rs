@@ -10,7 +10,7 @@ use cumulog_engine::disk::{Crash, Faults, Loss, Simulated};
 use cumulog_engine::{Durability, Error};
 
 use crate::life::{At, BATCHES, Plan, describe, files_but_lock};
-use crate::model::workload;
+use crate::model::{short_workload, workload};
 
 /// How many bytes past its last non-zero byte a file is looked at closely.
 const MARGIN_BYTES: usize = 64;
@@ -106,6 +106,51 @@ fn a_flipped_bit_after_a_crash_when_idle_is_refused_or_harmless() {
         ..Plan::new(Durability::Power)
     };
     check_flips(&plan, false, 3, workload().len());
+}
+
+/// The manifest and what it names are proven to the last bit.
+#[test]
+fn a_flipped_bit_in_a_manifest_or_a_snapshot_is_refused_with_its_place() {
+    let plan = Plan::compacting(Durability::Power, 2, 1000);
+    let disk = Simulated::default();
+    assert_eq!(plan.live(&disk, 0, 0, usize::MAX, true).error, None);
+    let disk = disk.restart(Crash::Power(Loss::None), Faults::default());
+    let mut refused = 0;
+    for (path, bytes) in &files_but_lock(&disk) {
+        let is_snapshot = path
+            .extension()
+            .is_some_and(|extension| extension == "snap");
+        if !is_snapshot && !path.ends_with("MANIFEST") {
+            continue;
+        }
+        for byte in (0..bytes.len()).step_by(if bytes.len() > 1000 { 7 } else { 1 }) {
+            let bit = (byte * 8 + byte % 7) as u64;
+            let _at = At(format!("bit {bit} of {}", path.display()));
+            let damaged = disk.restart(Crash::Power(Loss::None), Faults::default());
+            damaged.flip(path, bit).expect("it exists");
+            match plan.open(&damaged).err().expect("it is damaged") {
+                Error::Corrupt {
+                    path: said,
+                    offset,
+                    lsn,
+                    ..
+                } => {
+                    assert_eq!(said, *path);
+                    assert!(offset <= byte as u64);
+                    assert_eq!(lsn.0 > 0, is_snapshot);
+                }
+                error => panic!("{}", describe(&error)),
+            }
+            refused += 1;
+        }
+    }
+    assert!(refused > 500, "only {refused} flips were found");
+}
+
+#[test]
+fn a_flipped_bit_in_a_compacted_store_is_refused_or_harmless() {
+    let plan = Plan::compacting(Durability::Power, 2, 5);
+    check_flips(&plan, true, 1, short_workload().len());
 }
 
 /// Nothing outside of the last sector says that there was one. Every other is missed.

@@ -268,3 +268,167 @@ fn what_a_full_disk_shows_after_a_kill_survives_power_loss() {
         assert_eq!(life.error, None);
     }
 }
+
+/// The short workload with compactions, some of which fail; what is acknowledged is kept whatever becomes of them.
+mod compacting {
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan::compacting(Durability::Power, 2, 5)
+    }
+
+    /// Commits every transaction beside compactions, as far as the disk allows. Returns what was acknowledged.
+    fn commit_beside(session: &mut Session, plan: &Plan) -> State {
+        let mut state = State::new();
+        for (number, transaction) in plan.transactions.iter().enumerate() {
+            if number % 2 == 1 {
+                session.begin_compaction();
+            }
+            if session.commit(transaction).is_ok() {
+                apply(transaction, &mut state);
+            }
+            assert!(
+                session.state() == state,
+                "readers see what was acknowledged"
+            );
+            session.pause(PAUSE);
+        }
+        state
+    }
+
+    /// Now that nothing fails any more.
+    fn check_compacts(session: &mut Session, state: &State) {
+        session
+            .compact()
+            .unwrap_or_else(|error| panic!("{}", describe(&error)));
+        let compactions = session.store.status().compactions;
+        assert_eq!((compactions.running, compactions.error), (false, None));
+        assert!(session.state() == *state);
+    }
+
+    fn check_found_again(plan: &Plan, disk: &Simulated, state: &State) {
+        for crash in [
+            Crash::Process(0),
+            Crash::Power(Loss::All),
+            Crash::Power(Loss::None),
+            Crash::Power(Loss::Torn(0)),
+        ] {
+            let _at = At(format!("{crash:?}"));
+            let disk = disk.restart(crash, Faults::default());
+            let mut session = plan
+                .open(&disk)
+                .unwrap_or_else(|error| panic!("reopened: {}", describe(&error)));
+            assert!(session.state() == *state, "found again");
+            check_compacts(&mut session, state);
+            let temporary = |path: &std::path::PathBuf| path.to_string_lossy().ends_with(".tmp");
+            session.close().expect("the disk is whole");
+            assert!(
+                !disk.files().keys().any(temporary),
+                "nothing is left behind"
+            );
+        }
+    }
+
+    fn check_full(faults: Faults) {
+        let _at = At(format!("{faults:?}"));
+        let plan = plan();
+        let disk = Simulated::new(faults);
+        let Ok(mut session) = plan.open(&disk) else {
+            return;
+        };
+        let state = commit_beside(&mut session, &plan);
+        check_found_again(&plan, &disk, &state);
+        disk.set_space(None);
+        session.pause(PAUSE);
+        check_compacts(&mut session, &state);
+        drop(session);
+        check_found_again(&plan, &disk, &state);
+    }
+
+    #[test]
+    fn a_disk_that_gets_full_keeps_what_it_acknowledged() {
+        for number in 0..operations(&plan()).len() as u64 {
+            check_full(Faults {
+                full_from: Some(number),
+                ..Faults::default()
+            });
+        }
+    }
+
+    #[test]
+    fn a_disk_of_any_size_keeps_what_it_acknowledged() {
+        for kilobytes in 0..70 {
+            check_full(Faults {
+                space_bytes: Some(kilobytes * 1024 + kilobytes * 13),
+                ..Faults::default()
+            });
+        }
+    }
+
+    /// One read, write, sync, rename or other operation fails; whether there is one of this number.
+    fn check_failure(number: u64) -> bool {
+        let _at = At(format!("operation {number}"));
+        let plan = plan();
+        let errors = BTreeMap::from([(number, Fault::Io)]);
+        let disk = Simulated::new(Faults {
+            errors,
+            ..Faults::default()
+        });
+        let Ok(mut session) = plan.open(&disk) else {
+            return true;
+        };
+        let mut count = 0;
+        for (index, transaction) in plan.transactions.iter().enumerate() {
+            if index % 2 == 1 {
+                session.begin_compaction();
+            }
+            if session.commit(transaction).is_err() {
+                break;
+            }
+            count += 1;
+        }
+        let trace = disk.trace();
+        let Some(operation) = trace.get(number as usize) else {
+            return false;
+        };
+        let _at = At(operation.to_string());
+        let poisoned = session.store.status().poisoned;
+        let is_ours = |path: &std::path::Path| {
+            let name = path.to_string_lossy();
+            name.ends_with("snap.tmp") || name.ends_with("MANIFEST.tmp")
+        };
+        if is_ours(&operation.path) {
+            assert!(!poisoned, "nothing refers to it");
+        }
+        let state = plan.states[count].clone();
+        assert!(session.state() == state, "readers go on, and see no more");
+        if poisoned {
+            let error = session.compact().expect_err("poisoned");
+            assert!(
+                matches!(error, Error::Poisoned { .. }),
+                "{}",
+                describe(&error)
+            );
+        } else if count == plan.transactions.len() {
+            session.pause(PAUSE);
+            check_compacts(&mut session, &state);
+        }
+        drop(session);
+        if count == plan.transactions.len() {
+            // A failed sync may have lied to the next opening if the machine goes on.
+            let disk = disk.restart(Crash::Power(Loss::Torn(number)), Faults::default());
+            check_found_again(&plan, &disk, &state);
+        } else {
+            let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
+            let life = plan.live(&disk, count, count + 1, 2, true);
+            assert_eq!(life.error, None);
+        }
+        true
+    }
+
+    #[test]
+    fn a_failing_disk_loses_nothing() {
+        let count = (0..).take_while(|number| check_failure(*number)).count();
+        assert!(count > 100, "only {count} operations");
+    }
+}

@@ -8,9 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use cumulog_engine::disk::Simulated;
-use cumulog_engine::{Durability, Error, Lsn, Options, Pending, Read, Store};
+use cumulog_engine::{Compacted, Durability, Error, Lsn, Options, Pace, Pending, Read, Store};
 
-use crate::model::{EPHEMERAL, State, Transaction, perform, state_of, states, workload};
+use crate::model::{
+    EPHEMERAL, State, Transaction, perform, short_workload, state_of, states, workload,
+};
 use crate::stepped::{Stepped, answer, released};
 
 /// Where the store is on every simulated disk.
@@ -28,6 +30,16 @@ pub(crate) struct Plan {
     pub(crate) options: Options,
     /// How much time passes after each batch: more than the log's timers, and it marks and syncs by itself.
     pub(crate) pause: Duration,
+    pub(crate) compactions: Option<Compactions>,
+}
+
+/// When the store is compacted meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compactions {
+    /// One is asked for before each of so many batches; the first one too.
+    pub(crate) every: usize,
+    /// How far one gets after each batch, besides what it takes to answer that.
+    pub(crate) steps: usize,
 }
 
 /// What one life did: numbers of transactions, counted from the start of the workload.
@@ -105,6 +117,23 @@ impl Session {
         self.stepped.pause(time);
     }
 
+    /// Lets the log go on until all of these are answered, and some more steps.
+    fn settle_only<T>(&mut self, pending: &mut [Pending<T>], more: usize) -> Vec<Result<T, Error>> {
+        let mut results = Vec::new();
+        for pending in pending {
+            results.push(loop {
+                match answer(pending) {
+                    Some(result) => break result,
+                    None => self.stepped.step(),
+                };
+            });
+        }
+        for _ in 0..more {
+            self.stepped.step();
+        }
+        results
+    }
+
     /// Commits one transaction.
     pub(crate) fn commit(&mut self, transaction: &Transaction) -> Result<(), Error> {
         let pending = submit(&self.store, transaction);
@@ -112,23 +141,41 @@ impl Session {
         released(pending).map(|result| result.expect("the closure says so"))
     }
 
-    /// Commits several transactions before the log gets to see them; tells of each its number, if it changed anything.
+    /// Commits several transactions before the log gets to see them; tells of each its number, if it changed anything. With
+    /// `steps`, the log goes no further than that after they are answered.
     pub(crate) fn commit_all(
         &mut self,
         batch: &[Transaction],
+        steps: Option<usize>,
     ) -> Vec<(Option<Lsn>, Result<(), Error>)> {
-        let pending: Vec<_> = batch
+        let mut pending: Vec<_> = batch
             .iter()
             .map(|transaction| submit(&self.store, transaction))
             .collect();
-        self.settle();
-        let answer = |pending: Pending<_>| {
-            (
-                pending.lsn(),
-                released(pending).map(|done: Result<(), ()>| done.expect("the closure says so")),
-            )
+        let lsns: Vec<_> = pending.iter().map(Pending::lsn).collect();
+        let results = match steps {
+            None => {
+                self.settle();
+                pending.into_iter().map(released).collect()
+            }
+            Some(steps) => self.settle_only(&mut pending, steps),
         };
-        pending.into_iter().map(answer).collect()
+        let results = results
+            .into_iter()
+            .map(|result| result.map(|done| done.expect("the closure says so")));
+        lsns.into_iter().zip(results).collect()
+    }
+
+    /// Asks for a compaction, which goes on with the log.
+    pub(crate) fn begin_compaction(&mut self) {
+        drop(self.store.compact(Pace::Full));
+    }
+
+    /// Compacts, and waits for that.
+    pub(crate) fn compact(&mut self) -> Result<Compacted, Error> {
+        let mut asked = self.store.compact(Pace::Full);
+        self.settle();
+        answer(&mut asked).expect("the log has nothing more to do")
     }
 
     pub(crate) fn state(&self) -> State {
@@ -158,6 +205,18 @@ impl Plan {
             states,
             options: options(durability),
             pause: Duration::ZERO,
+            compactions: None,
+        }
+    }
+
+    /// A short workload with compactions in it.
+    pub(crate) fn compacting(durability: Durability, every: usize, steps: usize) -> Self {
+        let transactions = short_workload();
+        Plan {
+            states: states(&transactions),
+            transactions,
+            compactions: Some(Compactions { every, steps }),
+            ..Plan::new(durability)
         }
     }
 
@@ -207,16 +266,23 @@ impl Plan {
             "what is not logged does not survive"
         );
         let mut life = Life::opened(self.prefix(&session.state(), least, most));
-        session.settle();
+        if self.compactions.is_none() {
+            session.settle();
+        }
         let mut rest = self
             .transactions
             .iter()
             .skip(life.submitted)
             .take(count)
             .collect::<Vec<_>>();
-        for size in BATCHES.into_iter().cycle() {
+        for (number, size) in BATCHES.into_iter().cycle().enumerate() {
             if rest.is_empty() {
                 break;
+            }
+            if let Some(plan) = self.compactions
+                && number % plan.every == 0
+            {
+                session.begin_compaction();
             }
             let later = rest.split_off(size.min(rest.len()));
             if let Err(error) = self.commit(&mut session, &rest, &mut life) {
@@ -224,6 +290,13 @@ impl Plan {
                 return life;
             }
             rest = later;
+        }
+        if self.compactions.is_some() && count > 0 {
+            session.settle();
+            if disk.crashed() {
+                life.error = Some("crashed".to_owned());
+                return life;
+            }
         }
         if close && let Err(error) = session.close() {
             life.error = Some(describe(&error));
@@ -237,7 +310,7 @@ impl Plan {
         batch: &[&Transaction],
         life: &mut Life,
     ) -> Result<(), Error> {
-        let pending: Vec<_> = batch
+        let mut pending: Vec<_> = batch
             .iter()
             .map(|transaction| submit(&session.store, transaction))
             .collect();
@@ -256,11 +329,14 @@ impl Plan {
             "shown before it is durable"
         );
         life.submitted += batch.len();
-        session.settle();
-        let result = pending
-            .into_iter()
-            .map(released)
-            .collect::<Result<Vec<_>, _>>();
+        let results = match self.compactions {
+            None => {
+                session.settle();
+                pending.into_iter().map(released).collect()
+            }
+            Some(plan) => session.settle_only(&mut pending, plan.steps),
+        };
+        let result = results.into_iter().collect::<Result<Vec<_>, _>>();
         if result.is_ok() {
             life.acknowledged = life.submitted;
         }

@@ -77,6 +77,24 @@ pub(crate) fn workload() -> Vec<Transaction> {
     ]
 }
 
+/// A shorter one, for when much else goes on: all key spaces change, and one rests for a while.
+pub(crate) fn short_workload() -> Vec<Transaction> {
+    let noise: Vec<u8> = (0..1500u32)
+        .map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    vec![
+        vec![put(0, "a", "1"), put(2, "rests", "2")],
+        vec![put(0, "b", "2"), put(1, "a", &noise)],
+        vec![Effect::Delete(0, b"a".to_vec()), put(0, "a/x", "4")],
+        vec![put(1, "large", noise.repeat(3))],
+        vec![
+            Effect::DeletePrefix(1, Vec::new()),
+            put(0, "b", noise.repeat(2)),
+            put(2, "rests", "6"),
+        ],
+    ]
+}
+
 /// The states after 0, 1, 2, … of `transactions`.
 pub(crate) fn states(transactions: &[Transaction]) -> Vec<State> {
     let mut states = vec![State::new()];

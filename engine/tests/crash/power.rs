@@ -203,6 +203,47 @@ fn power_loss_after_a_kill_keeps_what_was_acknowledged() {
     Ordeal::new(Durability::Power, [Cut::Kill, Cut::Power], NameOrder::Any).check();
 }
 
+/// Compactions that run beside transactions, or between them, all over again in the recovery.
+mod compacting {
+    use super::*;
+
+    fn check(plan: Plan, cuts: [Cut; 2], name_order: NameOrder) {
+        let mut ordeal = Ordeal::new(plan.options.durability, cuts, name_order);
+        ordeal.plan = plan;
+        ordeal.check();
+    }
+
+    #[test]
+    fn power_loss_beside_transactions() {
+        let plan = Plan::compacting(Durability::Power, 2, 5);
+        check(plan, [Cut::Power; 2], NameOrder::Any);
+    }
+
+    #[test]
+    fn power_loss_between_transactions_with_a_journal_of_names() {
+        let plan = Plan::compacting(Durability::Power, 2, 1000);
+        check(plan, [Cut::Power; 2], NameOrder::Prefix);
+    }
+
+    #[test]
+    fn a_kill() {
+        let plan = Plan::compacting(Durability::Process, 2, 5);
+        check(plan, [Cut::Kill; 2], NameOrder::Any);
+    }
+
+    #[test]
+    fn power_loss_after_a_kill() {
+        let plan = Plan::compacting(Durability::Power, 2, 7);
+        check(plan, [Cut::Kill, Cut::Power], NameOrder::Any);
+    }
+
+    #[test]
+    fn power_loss_of_what_was_not_synced() {
+        let plan = Plan::compacting(Durability::Process, 2, 5);
+        check(plan, [Cut::Power; 2], NameOrder::Any);
+    }
+}
+
 /// What was acknowledged without a sync may be lost; what is found is whole, and in order.
 #[test]
 fn power_loss_leaves_a_prefix_of_what_was_not_synced() {

@@ -114,7 +114,9 @@ struct History {
 
 impl History {
     fn new(durability: Durability) -> Self {
-        let plan = Plan::new(durability);
+        let mut plan = Plan::new(durability);
+        // So that some begin by themselves.
+        plan.options.compaction_bytes_min = 12_000;
         History {
             plan,
             states: vec![State::new()],
@@ -139,7 +141,11 @@ impl History {
             let batch: Vec<_> = (0..=random.below(3))
                 .map(|_| random.transaction())
                 .collect();
-            self.commit(&mut session, &batch);
+            if random.one_in(5) {
+                session.begin_compaction();
+            }
+            let steps = random.one_in(3).then(|| random.below(20) as usize);
+            self.commit(&mut session, &batch, steps);
             if random.one_in(4) {
                 session.pause(Duration::from_millis(random.below(300)));
             }
@@ -179,10 +185,10 @@ impl History {
         self.synced = session.store.status().synced.0 as usize;
     }
 
-    fn commit(&mut self, session: &mut Session, batch: &[Transaction]) {
+    fn commit(&mut self, session: &mut Session, batch: &[Transaction], steps: Option<usize>) {
         let mut state = self.states[self.acknowledged].clone();
         let mut uncertain = Vec::new();
-        for (transaction, (lsn, result)) in batch.iter().zip(session.commit_all(batch)) {
+        for (transaction, (lsn, result)) in batch.iter().zip(session.commit_all(batch, steps)) {
             match result {
                 Ok(()) => apply(transaction, &mut state),
                 Err(Error::NoSpace { .. }) => continue,

@@ -1,8 +1,8 @@
 //! A store whose log does nothing by itself: for the tests that decide what happens when.
 
-use std::future::Future as _;
+use std::future::Future;
 use std::path::Path;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -28,6 +28,12 @@ impl Stepped {
             Store::open_stepped(Arc::new(disk.clone()), Path::new(directory), options)?;
         let now = Instant::now();
         Ok((Stepped { store, driver, now }, recovery))
+    }
+
+    /// Lets the log do one thing.
+    #[allow(dead_code, reason = "some tests need only the rest")]
+    pub(crate) fn step(&mut self) -> Next {
+        self.driver.step(self.now)
     }
 
     /// Lets the log do what there is to do now.
@@ -63,9 +69,9 @@ impl Stepped {
     }
 }
 
-/// What came of a commit; `None`: it still waits.
-pub(crate) fn answer<T>(pending: &mut Pending<T>) -> Option<Result<T, Error>> {
-    match pin!(pending).poll(&mut Context::from_waker(Waker::noop())) {
+/// What came of a commit or a compaction; `None`: it still waits.
+pub(crate) fn answer<F: Future + Unpin>(pending: &mut F) -> Option<F::Output> {
+    match Pin::new(pending).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => Some(result),
         Poll::Pending => None,
     }

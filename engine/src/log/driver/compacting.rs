@@ -29,8 +29,8 @@ impl Driver {
             }
             self.tell_of_compactions();
         }
-        let (log, shared) = (self.growth(), &self.shared);
-        if self.compactor.is_wanted(now, log, || shared.view().root) {
+        let log = self.growth();
+        if self.compactor.is_wanted(now, log, &self.shared) {
             self.begin_compaction(now);
             self.tell_of_compactions();
         }
@@ -42,7 +42,8 @@ impl Driver {
             Ok(cut) => {
                 self.at_next_cut = self.size();
                 // Nothing is in flight: what is published is what is written.
-                self.compactor.begin(cut, &self.shared.view().root);
+                let view = self.shared.view();
+                self.compactor.begin(&self.shared, cut, &view.root);
             }
             Err(failure) => {
                 self.compactor.failed(&failure, Some(now));

@@ -341,3 +341,43 @@ fn a_compaction_in_the_background_loses_nothing() {
         assert_eq!(value, (key + 1000).to_be_bytes().repeat(100));
     }
 }
+
+/// Killed when the new manifest had its name, and nothing had made that durable yet.
+#[test]
+fn an_opening_makes_the_manifest_durable_before_it_removes_anything() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open(&disk);
+    lab.put_many(SPACE, 3, 10);
+    let before = disk.restart(Crash::Power(Loss::None), Faults::default());
+    let copy = before.restart(Crash::Power(Loss::None), Faults::default());
+    Lab::open(&copy).compact().expect("there is a disk");
+    let trace = copy.trace();
+    let is_manifest = |operation: &&crate::disk::Operation| {
+        operation.kind == OperationKind::Rename && operation.path.ends_with("MANIFEST.tmp")
+    };
+    let rename = trace.iter().find(is_manifest).expect("it is compacted");
+    let killed = before.restart(
+        Crash::Power(Loss::None),
+        Faults {
+            crash_at: Some(rename.number + 1),
+            ..Faults::default()
+        },
+    );
+    let mut lab = Lab::open(&killed);
+    lab.compact().expect_err("it is killed");
+    let killed = killed.restart(Crash::Process(0), Faults::default());
+    assert!(killed.files().contains_key(Path::new("data/MANIFEST")));
+    for steps in 0..10 {
+        let disk = killed.restart(Crash::Process(0), Faults::default());
+        let mut lab = Lab::open(&disk);
+        let put = lab.queue("next", b"1");
+        for _ in 0..steps {
+            lab.driver.step(lab.now);
+        }
+        drop(put);
+        for loss in [Loss::All, Loss::Torn(0), Loss::Torn(1), Loss::Torn(2)] {
+            let disk = disk.restart(Crash::Power(loss), Faults::default());
+            assert!(Lab::open(&disk).store.view().count(SPACE) >= 3);
+        }
+    }
+}
