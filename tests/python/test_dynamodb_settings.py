@@ -158,7 +158,7 @@ def test_resource_policies(dynamodb, make):
         for call in (dynamodb.put_resource_policy, dynamodb.delete_resource_policy):
             extra = {"Policy": got["Policy"]} if call == dynamodb.put_resource_policy else {}
             stale = refusal(call, ResourceArn=arn, ExpectedRevisionId=first, **extra)
-            assert stale.startswith("PolicyNotFoundException: ") and "did not match" in stale
+            assert stale.startswith("PolicyNotFoundException: ") and f"has revision id {second}." in stale
         assert dynamodb.delete_resource_policy(ResourceArn=arn)["RevisionId"] == second
         assert error_code(dynamodb.get_resource_policy, ResourceArn=arn) == "PolicyNotFoundException"
     arn = description["TableArn"]

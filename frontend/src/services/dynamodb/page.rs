@@ -84,16 +84,17 @@ pub(crate) fn check_select(
             "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
         )),
         (Some(select), Some(parameter)) if *select != Select::SpecificAttributes => {
+            let chosen = match select {
+                Select::Count => "only the Count",
+                select => select.as_str(),
+            };
             Err(ValidationError::new(format!(
-                "Cannot specify the {parameter} when choosing to get {}",
-                select.as_str()
+                "Cannot specify the {parameter} when choosing to get {chosen}"
             )))
         }
-        (Some(Select::AllProjectedAttributes), _) if index.is_none() => {
-            Err(ValidationError::invalid(
-                "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
-            ))
-        }
+        (Some(Select::AllProjectedAttributes), _) if index.is_none() => Err(ValidationError::new(
+            "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+        )),
         _ => Ok(()),
     }
 }

@@ -148,7 +148,7 @@ pub(crate) fn put_policy(
     })
 }
 
-/// AWS's "no policy" is a revision that nobody can name, but for a first Put.
+/// The revision of none, by which a client says that it expects no policy.
 const NO_POLICY: &str = "NO_POLICY";
 
 fn check_revision(
@@ -161,16 +161,19 @@ fn check_revision(
     };
     let target = arn.rsplit('/').next().unwrap_or_default();
     let wanted = format!("Requested update for policy with revision id {expected}, but");
-    match current {
-        None if expected == NO_POLICY => Ok(()),
-        None => Err(no_policy(format!(
-            "{wanted} table {target} has no associated policy."
-        ))),
-        Some(current) if current.revision_ms.to_string() == expected => Ok(()),
-        Some(_) => Err(no_policy(format!(
-            "{wanted} the policy associated to target table {target} did not match."
-        ))),
-    }
+    let what = match current.map(|current| current.revision_ms.to_string()) {
+        None if expected == NO_POLICY => return Ok(()),
+        None => format!("{wanted} table {target} has no associated policy."),
+        Some(revision) if revision == expected => return Ok(()),
+        Some(revision) if expected == NO_POLICY => format!(
+            "Requested policy update expecting none to be present for table {target}, but a policy exists with \
+             revision id {revision}."
+        ),
+        Some(revision) => format!(
+            "{wanted} the policy associated to target table {target} has revision id {revision}."
+        ),
+    };
+    Err(no_policy(what))
 }
 
 fn no_policy(what: String) -> Error {
