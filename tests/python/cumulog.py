@@ -254,6 +254,13 @@ class Cumulog:
         )
 
 
+def check_verified(directory) -> None:
+    """Fails if `cumulog verify` finds damage; what a crash leaves is none."""
+    command = [binary(), "verify", str(directory)]
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 def plain(answer):
     """An SDK answer without what differs from one request to the next, with streams read."""
     if isinstance(answer, dict):
