@@ -144,7 +144,7 @@ impl Manifest {
         bytes
     }
 
-    fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest, Error> {
+    pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest, Error> {
         let newer = |found, supported| Error::NewerFormat {
             path: path.to_path_buf(),
             found,
@@ -182,6 +182,16 @@ impl Manifest {
         match manifest.contradiction() {
             Some(reason) => Err(corrupt(path, HEADER_BYTES as u64, reason)),
             None => Ok(manifest),
+        }
+    }
+
+    /// Makes length and checksum those of the bytes, for fuzzing.
+    pub(crate) fn mend(bytes: &mut [u8]) {
+        if let Some((header, payload)) = bytes.split_first_chunk_mut::<HEADER_BYTES>() {
+            header[..8].copy_from_slice(&MAGIC);
+            header[12..16].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+            let crc = checksum(&header[..32], payload);
+            header[32..].copy_from_slice(&crc.to_le_bytes());
         }
     }
 

@@ -437,7 +437,7 @@ impl fmt::Debug for Store {
 pub(crate) const LOCK_FILE: &str = "LOCK";
 
 /// What the ids of a new store are made from.
-const STORE_ID: u64 = 1 << 63;
+pub(crate) const STORE_ID: u64 = 1 << 63;
 const BRANCH_ID: u64 = STORE_ID + 2;
 
 fn lock(disk: &dyn Disk, directory: &Path, options: &Options) -> Result<Box<dyn Lock>, Error> {

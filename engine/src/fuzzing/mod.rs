@@ -1,9 +1,11 @@
 //! Fuzz targets: any bytes in, a panic where an oracle is hurt. For `fuzz/` and the tests, and for nobody else.
 
+mod compacted;
 mod recovery;
 #[cfg(test)]
 mod seeds;
 
+pub use compacted::{manifest, snapshot};
 pub use recovery::recovery;
 
 /// The tree, for benchmarks.
@@ -138,6 +140,16 @@ mod tests {
     #[test]
     fn records_are_read_as_they_are_written() {
         cumulog_fuzz_slice::check("record", record);
+    }
+
+    #[test]
+    fn snapshots_are_read_as_they_are_written() {
+        cumulog_fuzz_slice::check("snapshot", snapshot);
+    }
+
+    #[test]
+    fn manifests_are_read_as_they_are_written() {
+        cumulog_fuzz_slice::check("manifest", manifest);
     }
 
     #[test]

@@ -5,7 +5,11 @@ use crate::error::Error;
 use crate::log::record::Seed;
 use crate::log::recovery::recover;
 use crate::log::segment::{self, BLOCK_BYTES, Block, file_name};
+use crate::log::writer::Salts;
+use crate::manifest::{self, Manifest};
 use crate::root::{Read, Root, Space};
+use crate::snapshot::{self, Origin};
+use crate::store::STORE_ID;
 use crate::{Durability, Lsn, Next, Options, Store, verify};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
@@ -16,7 +20,11 @@ use std::time::Instant;
 
 pub(super) const DIRECTORY: &str = "data";
 pub(super) const LOG: &str = "data/log";
+pub(super) const SNAPSHOTS: &str = "data/snapshots";
 const SPACE: Space = Space::new(0x100, "fuzz/space");
+
+pub(super) const IS_MANIFEST: u8 = 4;
+pub(super) const IS_SNAPSHOT: u8 = 8;
 
 /// How much of a segment's block its header takes; the rest is zero and left out of the input.
 pub(super) const HEAD_BYTES: usize = 136;
@@ -29,7 +37,8 @@ pub(super) const HEAD_BYTES: usize = 136;
 ///
 /// The input is one file after the other: its sequence number (8 bytes), flags (1), a length (2), and as many bytes: the
 /// header without the zeros behind it, then records. Flag 1 mends all checksums, so that what is behind them is reached;
-/// 2 leaves the payloads' as they are; the upper four bits are kilobytes of zeros to append.
+/// 2 leaves the payloads' as they are; the upper four bits are kilobytes of zeros to append. With flag 4 the file is the
+/// manifest, with 8 a snapshot, whose number is its key space and then its LSN.
 pub fn recovery(input: &[u8]) {
     let disk = disk_with(files(input));
     let before = disk.files();
@@ -138,40 +147,45 @@ impl State {
 }
 
 /// A disk that holds these files, synced.
-fn disk_with(files: BTreeMap<u64, Vec<u8>>) -> Simulated {
+fn disk_with(files: BTreeMap<PathBuf, Vec<u8>>) -> Simulated {
     let disk = Simulated::default();
     fill(&disk, files).expect("a simulated disk without faults takes all");
     disk
 }
 
-fn fill(disk: &Simulated, files: BTreeMap<u64, Vec<u8>>) -> io::Result<()> {
+fn fill(disk: &Simulated, files: BTreeMap<PathBuf, Vec<u8>>) -> io::Result<()> {
     disk.create_directory(Path::new(LOG))?;
-    for (sequence, bytes) in files {
-        let file = disk.create(&Path::new(LOG).join(file_name(sequence)))?;
+    disk.create_directory(Path::new(SNAPSHOTS))?;
+    for (path, bytes) in files {
+        let file = disk.create(&path)?;
         file.write_at(&[IoSlice::new(&bytes)], 0)?;
         file.sync_data()?;
     }
-    for directory in [LOG, DIRECTORY, ""] {
+    for directory in [LOG, SNAPSHOTS, DIRECTORY, ""] {
         disk.sync_directory(Path::new(directory))?;
     }
     Ok(())
 }
 
-fn files(mut input: &[u8]) -> BTreeMap<u64, Vec<u8>> {
+fn files(mut input: &[u8]) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
-    while let Some((sequence, file)) = take_file(&mut input) {
-        files.insert(sequence, file);
+    while let Some((path, file)) = take_file(&mut input) {
+        files.insert(path, file);
     }
     files
 }
 
-fn take_file(input: &mut &[u8]) -> Option<(u64, Vec<u8>)> {
-    let (sequence, rest) = input.split_first_chunk()?;
+fn take_file(input: &mut &[u8]) -> Option<(PathBuf, Vec<u8>)> {
+    let (number, rest) = input.split_first_chunk()?;
     let (&flags, rest) = rest.split_first()?;
     let (bytes, rest) = rest.split_first_chunk()?;
     let bytes = usize::from(u16::from_le_bytes(*bytes)).min(rest.len());
     let (packed, rest) = rest.split_at(bytes);
     *input = rest;
+    let number = u64::from_le_bytes(*number);
+    if flags & (IS_MANIFEST | IS_SNAPSHOT) != 0 {
+        return Some(compacted_file(number, flags, packed.to_vec()));
+    }
     let (head, records) = packed.split_at(packed.len().min(HEAD_BYTES));
     let mut file = head.to_vec();
     if !records.is_empty() {
@@ -182,7 +196,25 @@ fn take_file(input: &mut &[u8]) -> Option<(u64, Vec<u8>)> {
         mend(&mut file, flags & 2 == 0);
     }
     file.resize(file.len() + usize::from(flags >> 4) * 1024, 0);
-    Some((u64::from_le_bytes(*sequence), file))
+    Some((Path::new(LOG).join(file_name(number)), file))
+}
+
+fn compacted_file(number: u64, flags: u8, mut file: Vec<u8>) -> (PathBuf, Vec<u8>) {
+    if flags & IS_MANIFEST != 0 {
+        if flags & 1 != 0 {
+            Manifest::mend(&mut file);
+        }
+        return (manifest::path(Path::new(DIRECTORY)), file);
+    }
+    let origin = Origin {
+        store: Salts(options().seed).id(STORE_ID),
+        space: (number >> 32) as u32,
+        lsn: Lsn(number & u64::from(u32::MAX)),
+    };
+    if flags & 1 != 0 {
+        snapshot::mend(&mut file, &origin);
+    }
+    (origin.path(Path::new(SNAPSHOTS)), file)
 }
 
 /// Makes the checksums those of the bytes that they cover, and each record the successor of the one before it.

@@ -2,11 +2,14 @@
 //!
 //! `CUMULOG_FUZZ_SEEDS=write cargo test -p cumulog-engine seed_corpus` writes it anew after a change of format.
 
-use super::recovery::{DIRECTORY, HEAD_BYTES, LOG, options};
+use super::compacted::ORIGIN;
+use super::recovery::{DIRECTORY, HEAD_BYTES, IS_MANIFEST, IS_SNAPSHOT, LOG, SNAPSHOTS, options};
 use crate::disk::{Crash, Faults, Simulated};
 use crate::log::record::HEADER_BYTES;
 use crate::log::segment::{BLOCK_BYTES, sequence_of};
-use crate::{Driver, Key, Label, Next, Space, Store};
+use crate::snapshot;
+use crate::snapshot::writer::Writer;
+use crate::{Driver, Key, Label, Next, Pace, Space, Store};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,6 +38,21 @@ fn the_seed_corpus_is_what_the_engine_writes() {
         &packed(&reopened(&again, Run::close)),
     );
 
+    let compacted = reopened(&written, Run::compact);
+    seed("recovery", "compacted", &packed(&compacted));
+    let more = reopened(&compacted, |run| run.put(2, 30));
+    seed("recovery", "compacted-and-more", &packed(&more));
+    let files = compacted.files();
+    seed("manifest", "compacted", &files[Path::new("data/MANIFEST")]);
+    let snapshot = files.iter().find(|(path, _)| path.starts_with(SNAPSHOTS));
+    seed(
+        "snapshot",
+        "compacted",
+        snapshot.expect("it was compacted").1,
+    );
+    seed("snapshot", "blocks", &snapshot_of(7, 5));
+    seed("snapshot", "empty", &snapshot_of(0, 0));
+
     let files = written.files();
     let segment = &files[&Path::new(LOG).join("000000000001.log")];
     let salt = &segment[112..120];
@@ -56,6 +74,20 @@ fn the_seed_corpus_is_what_the_engine_writes() {
     seed_key(2, &(vec![0u8, 255, 1], true, Vec::<u8>::new()));
     seed_key(3, &(1u8, 2u16, 3u32, text("é")));
     seed_key(4, &(1u64, i64::MIN, text("group"), text("id")));
+}
+
+fn snapshot_of(count: u16, value_bytes: usize) -> Vec<u8> {
+    let (disk, path) = (Simulated::default(), Path::new("fuzz.snap"));
+    let mut writer = Writer::create(&disk, path, &ORIGIN).expect("there is a disk");
+    for number in 0..count {
+        let (key, value) = (number.to_be_bytes(), vec![7; value_bytes]);
+        writer.push(&key, &value);
+        if number % 3 == 2 {
+            writer.flush().expect("there is a disk");
+        }
+    }
+    writer.finish().expect("there is a disk");
+    disk.files()[path].clone()
 }
 
 /// A store that a seed is made with.
@@ -116,6 +148,12 @@ impl Run {
         reset.wait().expect("the disk has no faults");
     }
 
+    fn compact(&mut self) {
+        let done = self.store.compact(Pace::Full);
+        self.settle();
+        done.wait().expect("the disk has no faults");
+    }
+
     fn idle(&mut self) {
         self.put(2, 5);
         self.now += Duration::from_secs(1);
@@ -139,6 +177,21 @@ fn packed(disk: &Simulated) -> Vec<u8> {
     let mut out = Vec::new();
     for (path, bytes) in disk.files() {
         let name = path.file_name().and_then(|name| name.to_str());
+        let named = name.and_then(snapshot::named);
+        if path.ends_with("MANIFEST") || named.is_some() {
+            let number = named.map_or(0, |(space, lsn)| u64::from(space) << 32 | lsn.0);
+            let kind = if named.is_some() {
+                IS_SNAPSHOT
+            } else {
+                IS_MANIFEST
+            };
+            out.extend_from_slice(&number.to_le_bytes());
+            out.push(kind | 1);
+            let count = u16::try_from(bytes.len()).expect("seeds are small");
+            out.extend_from_slice(&count.to_le_bytes());
+            out.extend_from_slice(&bytes);
+            continue;
+        }
         let Some(sequence) = name.and_then(sequence_of) else {
             continue;
         };

@@ -175,6 +175,42 @@ fn block_hasher(header_crc: u32, offset: u64) -> Hasher {
     hasher
 }
 
+/// Makes the header that of `origin`, and all checksums those of the bytes that they cover, for fuzzing.
+pub(crate) fn mend(file: &mut [u8], origin: &Origin) {
+    let Some((header, _)) = file.split_first_chunk_mut::<HEADER_BYTES>() else {
+        return;
+    };
+    *header = origin.encode();
+    let header_crc = u32_at(header, HEADER_BYTES - 4);
+    let (mut offset, mut found, mut digest) = (HEADER_BYTES, Summary::default(), digest());
+    while let Some(block) = file
+        .get_mut(offset..)
+        .filter(|rest| rest.len() >= BLOCK_HEADER_BYTES)
+    {
+        let whole = BLOCK_HEADER_BYTES.saturating_add(u32_at(block, 4) as usize);
+        let whole = whole.min(block.len());
+        let (head, payload) = block[..whole].split_at_mut(BLOCK_HEADER_BYTES);
+        head[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        match u32_at(head, 8) {
+            0 if payload.len() == FOOTER_BYTES => {
+                found.hash = digest.finalize();
+                let fields = [found.count, found.bytes, found.hash].map(u64::to_le_bytes);
+                payload.copy_from_slice(fields.as_flattened());
+            }
+            count => {
+                digest.update(payload);
+                found.count += u64::from(count);
+                let lengths = (payload.len() as u64).saturating_sub(u64::from(count) * 8);
+                found.bytes += lengths;
+            }
+        }
+        let mut hasher = block_hasher(header_crc, offset as u64);
+        hasher.update(&block[4..whole]);
+        block[..4].copy_from_slice(&hasher.finalize().to_le_bytes());
+        offset += whole;
+    }
+}
+
 /// The hash of a state.
 fn digest() -> Digest {
     Digest::new(CrcAlgorithm::Crc64Nvme)
