@@ -78,6 +78,7 @@ def test_the_block_of_public_access_is_put_and_deleted(s3, bucket):
     for _ in range(2):
         s3.delete_public_access_block(Bucket=bucket)
         refused("NoSuchPublicAccessBlockConfiguration", s3.get_public_access_block, Bucket=bucket)
+    refused("InvalidRequest", s3.put_public_access_block, Bucket=bucket, PublicAccessBlockConfiguration={})
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": True})
     block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert [name for name, on in block.items() if on] == ["BlockPublicAcls"] and len(block) == 4

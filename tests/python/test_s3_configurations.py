@@ -24,12 +24,20 @@ def test_a_new_bucket_has_defaults(s3, bucket):
         refused("NoSuchBucket", delete, Bucket=bucket + "-not")
 
 
-def test_logging_names_a_bucket_that_is_there(s3, bucket):
+def test_logging_names_a_bucket_that_is_there(s3, bucket, unique):
     to = {"LoggingEnabled": {"TargetBucket": bucket, "TargetPrefix": "log"}}
     s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus=to)
     assert s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == to["LoggingEnabled"]
     s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
     assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
+    group = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}
+    to["LoggingEnabled"]["TargetGrants"] = [{"Grantee": group, "Permission": "READ_ACP"}]
+    s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus=to)
+    assert s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == to["LoggingEnabled"]
+    far = unique("far")
+    s3.create_bucket(Bucket=far, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    to["LoggingEnabled"]["TargetBucket"] = far
+    refused("CrossLocationLoggingProhibitted", s3.put_bucket_logging, Bucket=bucket, BucketLoggingStatus=to)
     to["LoggingEnabled"]["TargetBucket"] = bucket + "-not"
     refused("InvalidTargetBucketForLogging", s3.put_bucket_logging, Bucket=bucket, BucketLoggingStatus=to)
 
@@ -117,7 +125,7 @@ def test_kinds_that_a_bucket_has_many_of(s3, bucket, kind, name, make):
     assert [item["Id"] for item in first[items] + second[items]] == ids
     delete(Bucket=bucket, Id="id-001")
     refused("NoSuchConfiguration", get, Bucket=bucket, Id="id-001")
-    refused("InvalidArgument", put, Bucket=bucket, Id="x", **{key: make("y")})
+    refused("IdMismatch", put, Bucket=bucket, Id="x", **{key: make("y")})
     refused("InvalidConfigurationId", put, Bucket=bucket, Id="a b", **{key: make("a b")})
     refused("NoSuchBucket", list_page, Bucket=bucket + "-not")
 

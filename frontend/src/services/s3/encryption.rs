@@ -3,7 +3,7 @@
 //! it; of such a key only the MD5 is stored.
 
 use super::buckets::require_bucket;
-use super::configuration::{Kind, delete, get, put};
+use super::configuration::{Kind, check_values, delete, get, put};
 use super::error::S3Error;
 use super::rows::EncryptionRow;
 use super::versions::name;
@@ -97,6 +97,7 @@ fn checked(
         _ => return Err(S3Error::MalformedXml),
     }
     rule.bucket_key_enabled.get_or_insert(false);
+    check_values(&configuration)?;
     Ok(configuration)
 }
 

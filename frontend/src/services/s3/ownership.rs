@@ -61,6 +61,15 @@ fn block_in_full(
     bucket: &str,
     block: PublicAccessBlockConfiguration,
 ) -> Result<PublicAccessBlockConfiguration, S3Error> {
+    let settings = [
+        block.block_public_acls,
+        block.ignore_public_acls,
+        block.block_public_policy,
+        block.restrict_public_buckets,
+    ];
+    if settings.iter().all(Option::is_none) {
+        return Err(S3Error::request("Must specify at least one configuration."));
+    }
     let on = |setting: Option<bool>| Some(setting.unwrap_or_default());
     let full = PublicAccessBlockConfiguration {
         block_public_acls: on(block.block_public_acls),

@@ -2,7 +2,7 @@
 
 use super::buckets::require_bucket;
 use super::configuration::error::Missing;
-use super::configuration::{Kind, delete, get, put};
+use super::configuration::{Kind, check_values, delete, get, put};
 use super::error::S3Error;
 use super::names::path_encoded;
 use super::rows::OBJECTS;
@@ -73,6 +73,7 @@ fn checked(
         }
         rules.iter().try_for_each(check_rule)?;
     }
+    check_values(&configuration)?;
     Ok(configuration)
 }
 

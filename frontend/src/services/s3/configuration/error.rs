@@ -9,6 +9,10 @@ use crate::services::s3::error::S3Error;
 pub(in crate::services::s3) enum ConfigurationError {
     /// There is none of a kind that has an error of its own for that.
     Missing(Missing, String),
+    /// The id in the query is not that in the document.
+    OtherId,
+    /// The bucket that is to take access logs is in that other region.
+    FarLogBucket(String),
     /// There is none by that id.
     NoSuchId,
     BadId,
@@ -102,6 +106,17 @@ impl From<ConfigurationError> for Failure {
                 404,
                 "The specified configuration does not exist.",
             ),
+            ConfigurationError::OtherId => Failure::sender(
+                "IdMismatch",
+                400,
+                "Document ID does not match the specified configuration ID.",
+            ),
+            ConfigurationError::FarLogBucket(region) => Failure::sender(
+                "CrossLocationLoggingProhibitted",
+                403,
+                "Cross S3 location logging not allowed. ",
+            )
+            .with("TargetBucketLocation", region),
             ConfigurationError::BadId => Failure::sender(
                 "InvalidConfigurationId",
                 400,

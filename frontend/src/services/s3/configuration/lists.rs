@@ -46,8 +46,7 @@ pub(super) fn register(service: Service) -> Service {
 fn check_id(given: &str, own: &str) -> Result<(), S3Error> {
     let spelled = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if given != own {
-        let message = "The ID in the request does not match the ID in the configuration";
-        return Err(S3Error::argument("id", given, message));
+        return Err(ConfigurationError::OtherId.into());
     }
     if given.is_empty() || given.len() > 64 || !given.bytes().all(spelled) {
         return Err(ConfigurationError::BadId.into());

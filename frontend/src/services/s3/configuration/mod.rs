@@ -169,7 +169,7 @@ fn has_known_values(view: View<'_>, shape: &Shape) -> bool {
 pub(super) type Input<O> = <O as cumulog_shape::Operation>::Input;
 pub(super) type Output<O> = <O as cumulog_shape::Operation>::Output;
 
-/// A handler that puts the bucket's only configuration of a kind, once `check` has let it pass. By name, as all inputs
+/// A handler that puts the bucket's only configuration of a kind, once `$check` has let it pass and completed it. By name, as all inputs
 /// have the members.
 macro_rules! put {
     ($name:ident, $operation:ident, $member:ident, $kind:expr, $check:expr) => {
@@ -181,11 +181,10 @@ macro_rules! put {
             $crate::services::s3::configuration::Output<cumulog_model::s3::$operation>,
             $crate::services::s3::error::S3Error,
         > {
-            use $crate::services::s3::{buckets, configuration};
+            use $crate::services::s3::buckets;
             let owner = input.expected_bucket_owner.as_deref();
             buckets::require_bucket(txn, &input.bucket, owner)?;
             let checked = $check(call, txn, &input.bucket, input.$member)?;
-            configuration::check_values(&checked)?;
             $kind.put(txn, &input.bucket, &checked);
             Ok(Default::default())
         }
@@ -235,12 +234,13 @@ macro_rules! delete {
 }
 pub(super) use delete;
 
-/// Lets any configuration pass that is of the model's types.
-pub(super) fn as_it_is<C>(
+/// Lets any configuration pass that the model has words for.
+pub(super) fn as_it_is<C: Struct>(
     _: &crate::call::Call,
     _: &mut Txn,
     _: &str,
     configuration: C,
 ) -> Result<C, S3Error> {
+    check_values(&configuration)?;
     Ok(configuration)
 }

@@ -2,7 +2,7 @@
 //! accelerated or billed here.
 
 use super::error::{ConfigurationError, Missing};
-use super::{Kind, as_it_is, delete, get, put};
+use super::{Kind, as_it_is, check_values, delete, get, put};
 use crate::call::Call;
 use crate::service::Service;
 use crate::services::s3::buckets::is_there;
@@ -57,16 +57,24 @@ get!(
     }
 );
 
-/// The bucket that takes the log must be there.
+/// The bucket that takes the log must be there, and near. Grants are kept whatever they say, as in AWS.
 fn checked_logging(
     _: &Call,
     txn: &mut Txn,
-    _: &str,
+    bucket: &str,
     status: BucketLoggingStatus,
 ) -> Result<BucketLoggingStatus, S3Error> {
+    let region = |name: &str| -> Result<String, S3Error> {
+        let row = BUCKETS.get(txn, &(name.to_owned(),))?;
+        Ok(row.map(|row| row.region).unwrap_or_default())
+    };
     match &status.logging_enabled {
         Some(enabled) if !is_there(txn, &enabled.target_bucket) => {
             Err(ConfigurationError::NoLogBucket(enabled.target_bucket.clone()).into())
+        }
+        Some(enabled) if region(&enabled.target_bucket)? != region(bucket)? => {
+            let region = region(&enabled.target_bucket)?;
+            Err(ConfigurationError::FarLogBucket(region).into())
         }
         _ => Ok(status),
     }
@@ -105,6 +113,7 @@ fn checked_replication(
     bucket: &str,
     mut configuration: ReplicationConfiguration,
 ) -> Result<ReplicationConfiguration, S3Error> {
+    check_values(&configuration)?;
     if !(1..=RULES_MAX).contains(&configuration.rules.len()) {
         return Err(S3Error::MalformedXml);
     }
@@ -188,6 +197,7 @@ fn checked_acceleration(
             "S3 Transfer Acceleration is not supported for buckets with periods (.) in their names";
         return Err(S3Error::request(message));
     }
+    check_values(&configuration)?;
     match configuration.status {
         None => Err(S3Error::MalformedXml),
         Some(_) => Ok(configuration),
