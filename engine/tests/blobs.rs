@@ -591,6 +591,14 @@ fn power_loss_during_recovery_leaves_no_row_without_its_body() {
     ordeal.check();
 }
 
+/// And during the recovery from that.
+#[test]
+fn power_loss_again_keeps_every_acknowledged_body() {
+    let mut ordeal = Ordeal::new(Durability::Power, &[Cut::Power, Cut::Power]);
+    ordeal.steps = vec![Put("a", PACKED), Delete("a")];
+    ordeal.check();
+}
+
 /// A store with a body of each kind.
 fn furnished(disk: &Simulated) -> Session {
     let mut session = Session::open(disk, Durability::Power).expect("a new disk");
@@ -824,4 +832,53 @@ fn bodies_that_need_not_survive_leave_nothing() {
     let session = Session::open(&disk, Durability::Power).expect("a whole disk");
     assert_eq!(audited(&session.store.view()).len(), 3);
     assert_eq!(SCRATCH.scan(&session.store.view(), &()).count(), 0);
+}
+
+/// Neither at opening nor when a body is read is a failing disk taken for one that holds less.
+#[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_a_missing_one() {
+    let disk = Simulated::default();
+    let mut session = furnished(&disk);
+    let compacting = session.store.compact(Pace::Full);
+    session.settle();
+    compacting.wait().expect("a whole disk");
+    session
+        .put(NAMES, "later", 5, PACKED)
+        .expect("a whole disk");
+    let state = audited(&session.store.view());
+    let disk = disk.restart(Crash::Power(Loss::None), Faults::default());
+    for number in 0.. {
+        let disk = disk.restart(
+            Crash::Process(0),
+            Faults {
+                errors: [(number, Fault::Io)].into(),
+                ..Faults::default()
+            },
+        );
+        match Session::open(&disk, Durability::Power) {
+            Ok(session) => {
+                let view = session.store.view();
+                for (name, (_, bytes, seed)) in names(&view) {
+                    match body(&view, &name) {
+                        Ok(body) => assert!(body[..] == content(seed, bytes)[..], "{name}"),
+                        Err(Error::Io { .. }) => {}
+                        Err(other) => panic!("operation {number}: {other}"),
+                    }
+                }
+            }
+            Err(Error::Io { .. } | Error::Poisoned { .. }) => {}
+            Err(other) => panic!("operation {number}: {other}"),
+        }
+        let was_reached = disk.failed(number) && disk.trace().len() as u64 > number;
+        let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
+        let session = Session::open(&disk, Durability::Power).expect("a whole disk");
+        assert!(
+            audited(&session.store.view()) == state,
+            "after operation {number}"
+        );
+        if !was_reached {
+            assert!(number > 30, "only {number} operations");
+            return;
+        }
+    }
 }

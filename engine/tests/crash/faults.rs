@@ -269,6 +269,49 @@ fn what_a_full_disk_shows_after_a_kill_survives_power_loss() {
     }
 }
 
+/// The limit that `log/mod.rs` documents: a sync fails and gives its bytes up, the process is killed, and the disk is so full
+/// that the recovery can't copy what it finds in the cache. It shows that, syncs it in its place, and that sync lies. Then the
+/// power fails: what was shown may be lost. What was acknowledged is not, and what is left is whole.
+#[test]
+fn a_lying_sync_and_a_full_disk_lose_no_more_than_what_was_shown() {
+    let plan = Plan::new(Durability::Power);
+    let mut lost = 0;
+    for sync in operations(&plan) {
+        if sync.kind != OperationKind::SyncData {
+            continue;
+        }
+        let _at = At(sync.to_string());
+        let disk = Simulated::new(Faults {
+            errors: [(sync.number, Fault::Io)].into(),
+            ..Faults::default()
+        });
+        let life = plan.live(&disk, 0, 0, usize::MAX, false);
+        let full = Faults {
+            space_bytes: Some(0),
+            ..Faults::default()
+        };
+        let disk = disk.restart(Crash::Process(255), full);
+        let shown = plan.live(&disk, life.least(), life.submitted, 0, false);
+        for loss in [
+            Loss::All,
+            Loss::None,
+            Loss::Zeros,
+            Loss::Torn(0),
+            Loss::Torn(1),
+        ] {
+            let _at = At(format!("{loss:?}"));
+            let found = disk.restart(Crash::Power(loss), Faults::default());
+            let last = plan.live(&found, life.acknowledged, life.submitted, 2, true);
+            assert_eq!(last.error, None);
+            lost += usize::from(last.opened < shown.opened);
+        }
+    }
+    assert!(
+        lost > 0,
+        "the limit is none: log/mod.rs need not document it"
+    );
+}
+
 /// The short workload with compactions, some of which fail; what is acknowledged is kept whatever becomes of them.
 mod compacting {
     use super::*;

@@ -110,6 +110,9 @@ struct History {
     /// Up to here it survives a kill, and at `power` all else.
     acknowledged: usize,
     synced: usize,
+    /// So much of what is acknowledged is left if the disk lied: of what an opening shows, none of that which it found in the
+    /// cache.
+    trusted: usize,
 }
 
 impl History {
@@ -123,6 +126,7 @@ impl History {
             uncertain: Vec::new(),
             acknowledged: 0,
             synced: 0,
+            trusted: 0,
         }
     }
 
@@ -203,6 +207,8 @@ impl History {
             } else {
                 self.states.push(state.clone());
                 self.acknowledged += 1;
+                // Whatever comes after what was found, the copies of that come first.
+                self.trusted = self.acknowledged;
                 self.uncertain.clear();
             }
         }
@@ -213,15 +219,22 @@ impl History {
         );
     }
 
-    /// What `crash` leaves of the promises.
-    fn survive(&mut self, crash: Crash) {
+    /// What `crash` leaves of the promises. The limit that `log/mod.rs` documents: if a sync of the same bytes failed before,
+    /// and the disk kept the opening from copying them, a loss of power takes what was only shown.
+    fn survive(&mut self, crash: Crash, lied: bool) {
+        if matches!(crash, Crash::Power(_)) {
+            if lied {
+                self.acknowledged = self.trusted;
+            }
+            self.trusted = self.acknowledged;
+        }
         if self.plan.options.durability == Durability::Process && matches!(crash, Crash::Power(_)) {
             self.acknowledged = self.acknowledged.min(self.synced);
         }
     }
 }
 
-/// Whether a sync of bytes failed. A recovery then has to copy what it covered, and a full disk keeps it from that.
+/// Whether a sync of bytes failed. A recovery then has to copy what it covered, and a full disk may keep it from that.
 fn bytes_failed(disk: &Simulated) -> bool {
     let failed = |operation: &Operation| {
         operation.kind == OperationKind::SyncData && disk.failed(operation.number)
@@ -246,7 +259,8 @@ fn check(durability: Durability, seed: u64) {
         NameOrder::Prefix
     };
     let mut history = History::new(durability);
-    let mut disk = Simulated::new(random.faults(name_order));
+    let mut faults = random.faults(name_order);
+    let mut disk = Simulated::new(faults.clone());
     let mut tainted = false;
     for life in 0..LIVES {
         let _at = At(format!("seed {seed}, life {life}"));
@@ -256,17 +270,11 @@ fn check(durability: Durability, seed: u64) {
         } else {
             random.crash()
         };
-        history.survive(crash);
+        let is_limited = faults.space_bytes.is_some() || !faults.errors.is_empty();
+        history.survive(crash, tainted && is_limited);
         tainted = (tainted || bytes_failed(&disk)) && matches!(crash, Crash::Process(_));
-        let mut faults = random.faults(name_order);
-        if tainted {
-            faults = Faults {
-                crash_at: faults.crash_at,
-                name_order,
-                ..Faults::default()
-            };
-        }
-        disk = disk.restart(crash, faults);
+        faults = random.faults(name_order);
+        disk = disk.restart(crash, faults.clone());
     }
 }
 
