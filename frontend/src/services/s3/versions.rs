@@ -90,6 +90,10 @@ impl<'a> VersionId<'a> {
         if id == NULL {
             return Ok(VersionId::Null);
         }
+        if id.is_empty() {
+            let message = "Version id cannot be the empty string";
+            return Err(S3Error::argument(argument, id, message));
+        }
         let refused = || S3Error::argument(argument, id, "Invalid version id specified");
         sequence_of(id)
             .map(|sequence| VersionId::Of(id, sequence))
