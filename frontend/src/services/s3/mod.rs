@@ -43,6 +43,7 @@ mod tagging;
 #[cfg(test)]
 mod tests;
 mod uploads;
+mod version_ids;
 mod versioning;
 mod versions;
 #[cfg(test)]

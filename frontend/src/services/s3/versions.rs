@@ -3,9 +3,9 @@
 //! [`OBJECTS`] holds the current version of each key, [`VERSIONS`] the others and all delete markers, newest first. A key
 //! whose newest version is a delete marker has no row in `OBJECTS`; every other key that has versions has one.
 //!
-//! A version has a sequence number within its key, higher than all before it. Its id carries that number, masked, so a
-//! version is found by its id without an index, and a listing goes on behind a version that is gone by now. The version
-//! `null` has no such id: [`NULLS`] says where it stands if it is not the current one.
+//! A version has a sequence number within its key, higher than all before it, and an id that carries it
+//! ([`version_ids`](super::version_ids)): so a version is found by its id without an index, and a listing goes on behind
+//! one that is gone by now. The version `null` has no such id: [`NULLS`] says where it stands if it is not the current one.
 
 use super::body;
 use super::conditions::WriteCondition;
@@ -14,99 +14,11 @@ use super::lock;
 use super::rows::{
     BucketRow, NULLS, OBJECTS, ObjectRow, UPLOADS, VERSIONS, VersionRow, Versioning,
 };
+use super::version_ids::new_id;
+pub(super) use super::version_ids::{VersionId, answered, named, shown};
 use crate::call::Call;
-use crate::checksum::Algorithm;
-use crate::ids::Random;
-use base64_simd::URL_SAFE_NO_PAD;
 use cumulog_engine::{Read, RowError, Txn};
 use cumulog_shape::Timestamp;
-
-/// The id of a version that was written while its bucket kept none.
-pub(super) const NULL: &str = "null";
-
-/// The bytes of an id: random, then the masked sequence number, then a checksum of both.
-const ID_BYTES: usize = 24;
-
-/// A new id for a version of that sequence number: 32 characters that say nothing to clients, as AWS's do.
-fn new_id(random: &dyn Random, sequence: u64) -> String {
-    let mut bytes = [0; ID_BYTES];
-    random.fill(&mut bytes[..12]);
-    let masked = sequence ^ mask(&bytes);
-    bytes[12..20].copy_from_slice(&masked.to_be_bytes());
-    let checksum = Algorithm::Crc32.checksum(&bytes[..20]);
-    bytes[20..].copy_from_slice(checksum.value());
-    URL_SAFE_NO_PAD.encode_to_string(bytes).replace('-', ".")
-}
-
-/// So that numbers that follow each other do not look it.
-fn mask(bytes: &[u8; ID_BYTES]) -> u64 {
-    let random = (bytes[..8].iter()).fold(0, |mask: u64, byte| mask << 8 | u64::from(*byte));
-    random.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-}
-
-/// The sequence number in an id. `None`: no version ever had that id.
-fn sequence_of(id: &str) -> Option<u64> {
-    if id.len() != 32 || id.contains('-') {
-        return None;
-    }
-    let bytes = URL_SAFE_NO_PAD.decode_to_vec(id.replace('.', "-")).ok()?;
-    let bytes: [u8; ID_BYTES] = bytes.try_into().ok()?;
-    if Algorithm::Crc32.checksum(&bytes[..20]).value() != &bytes[20..] {
-        return None;
-    }
-    let masked: [u8; 8] = bytes[12..20].try_into().ok()?;
-    Some(u64::from_be_bytes(masked) ^ mask(&bytes))
-}
-
-/// A version id as clients see it.
-pub(super) fn shown(id: &str) -> &str {
-    match id {
-        "" => NULL,
-        id => id,
-    }
-}
-
-/// The version id that answers carry: none from buckets that never kept versions.
-pub(super) fn answered(bucket: &BucketRow, id: &str) -> Option<String> {
-    (bucket.versioning != Versioning::Never).then(|| shown(id).to_owned())
-}
-
-/// The id of a version that has one of its own.
-pub(super) fn named(row: &ObjectRow) -> Option<String> {
-    Some(row.version.clone()).filter(|id| !id.is_empty())
-}
-
-/// A version id as a client gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum VersionId<'a> {
-    Null,
-    /// An id, and the sequence number in it.
-    Of(&'a str, u64),
-}
-
-impl<'a> VersionId<'a> {
-    /// Refuses what no version ever was.
-    pub(super) fn parse(id: &'a str, argument: &'static str) -> Result<VersionId<'a>, S3Error> {
-        if id == NULL {
-            return Ok(VersionId::Null);
-        }
-        if id.is_empty() {
-            let message = "Version id cannot be the empty string";
-            return Err(S3Error::argument(argument, id, message));
-        }
-        let refused = || S3Error::argument(argument, id, "Invalid version id specified");
-        sequence_of(id)
-            .map(|sequence| VersionId::Of(id, sequence))
-            .ok_or_else(refused)
-    }
-
-    fn id(self) -> &'a str {
-        match self {
-            VersionId::Null => "",
-            VersionId::Of(id, _) => id,
-        }
-    }
-}
 
 /// The object that a request names: its newest version, or a certain one.
 #[derive(Clone, Copy)]
@@ -562,27 +474,4 @@ fn overtake_uploads(txn: &mut Txn, place: &(String, String)) -> Result<(), S3Err
 pub(super) fn is_empty(read: &impl Read, bucket: &str) -> bool {
     let key = (bucket.to_owned(),);
     OBJECTS.scan(read, &key).next().is_none() && VERSIONS.scan(read, &key).next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::SystemRandom;
-
-    #[test]
-    fn ids_carry_their_sequence_number_and_nothing_else_passes() {
-        let random = SystemRandom::new();
-        for sequence in [0, 1, 2, u64::from(u32::MAX), u64::MAX] {
-            let id = new_id(&random, sequence);
-            assert_eq!(id.len(), 32);
-            assert_eq!(sequence_of(&id), Some(sequence), "{id}");
-            let mut other = id.into_bytes();
-            other[5] = if other[5] == b'x' { b'y' } else { b'x' };
-            let other = String::from_utf8(other).expect("it was text");
-            assert_eq!(sequence_of(&other), None, "{other}");
-        }
-        for id in ["", "null", "HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD", "é"] {
-            assert_eq!(sequence_of(id), None, "{id}");
-        }
-    }
 }
