@@ -17,12 +17,12 @@ pub(super) const HEIGHT_MAX: usize = 24;
 /// How many children a branch has at most. To copy it takes a reference to each of them.
 pub(super) const CHILDREN_MAX: usize = 32;
 
-/// Small pages, which only tests have, come with small branches.
+/// Short pages, which only tests have, come with small branches.
 const fn children_max<const PAGE: usize>() -> usize {
     match PAGE / 128 {
-        few @ 0..4 => few + 3,
-        many @ 4..CHILDREN_MAX => many,
-        _ => CHILDREN_MAX,
+        0..4 => 4,
+        some @ 4..CHILDREN_MAX => some,
+        CHILDREN_MAX.. => CHILDREN_MAX,
     }
 }
 

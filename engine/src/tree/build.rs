@@ -5,6 +5,7 @@ use super::leaf::{Draft, Leaf};
 use super::node::{Node, Tally, separator};
 use super::page::{Item, Page};
 use super::{Size, Tree};
+use std::collections::VecDeque;
 use std::mem;
 use triomphe::Arc;
 
@@ -16,7 +17,7 @@ pub struct Builder<const PAGE: usize = { super::PAGE_BYTES }> {
     /// The last key of the leaf before.
     last: Vec<u8>,
     /// The branches that are being filled, lowest first.
-    spine: Vec<Level<PAGE>>,
+    spine: VecDeque<Level<PAGE>>,
     size: Size,
 }
 
@@ -31,7 +32,7 @@ impl<const PAGE: usize> Default for Builder<PAGE> {
         Builder {
             leaf: Box::new(Draft::new()),
             last: Vec::new(),
-            spine: Vec::new(),
+            spine: VecDeque::new(),
             size: Size::default(),
         }
     }
@@ -62,17 +63,14 @@ impl<const PAGE: usize> Builder<PAGE> {
         if self.leaf.page().count() > 0 {
             self.finish_leaf();
         }
-        let mut levels = mem::take(&mut self.spine).into_iter();
-        // What is left of a level is the last child of the next one, which may then be one more.
-        while let Some(Level { separator, branch }) = levels.next() {
+        while let Some(Level { separator, branch }) = self.spine.pop_front() {
             self.size.memory += branch.memory();
             let node = Node::Branch(Arc::new(branch));
-            self.spine = levels.collect();
             if self.spine.is_empty() {
                 return self.tree(node);
             }
+            // The level above is the lowest one now.
             self.add(0, separator, node);
-            levels = mem::take(&mut self.spine).into_iter();
         }
         Tree::default()
     }
@@ -128,7 +126,7 @@ impl<const PAGE: usize> Builder<PAGE> {
             }
             None => {
                 let branch = Branch::of(child);
-                self.spine.push(Level { separator, branch });
+                self.spine.push_back(Level { separator, branch });
             }
         }
     }

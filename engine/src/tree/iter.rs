@@ -1,6 +1,6 @@
 //! Entries in key order, from both ends.
 
-use super::branch::HEIGHT_MAX;
+use super::branch::{Branch, HEIGHT_MAX};
 use super::leaf::Leaf;
 use super::node::Node;
 use super::page::Page;
@@ -195,7 +195,7 @@ impl<'a, const PAGE: usize> Cursor<'a, PAGE> {
         &self,
         root: &'a Node<PAGE>,
         can: impl Fn(usize, usize) -> bool,
-    ) -> Option<(usize, &'a super::branch::Branch<PAGE>)> {
+    ) -> Option<(usize, &'a Branch<PAGE>)> {
         let mut node = root;
         let mut turn = None;
         for (level, child) in self.path.iter().enumerate() {

@@ -268,8 +268,20 @@ fn run<const PAGE: usize>(steps: &[Step]) {
     kept.iter().for_each(|(tree, model)| check(tree, model));
 }
 
+/// `PROPTEST_CASES=20000 cargo test --release -p cumulog-engine tree::` is the long run.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    match std::env::var("PROPTEST_CASES") {
+        Ok(_) => config,
+        Err(_) => ProptestConfig {
+            cases: 40,
+            ..config
+        },
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn it_does_what_a_btree_map_does(steps in prop::collection::vec(step(), 0..250)) {
@@ -281,4 +293,103 @@ proptest! {
     fn longer_pages_do_it_too(steps in prop::collection::vec(step(), 0..400)) {
         run::<512>(&steps);
     }
+}
+
+fn item(number: u64) -> [u8; 23] {
+    let mut key = *b"123456789012/eu/0000000";
+    key[15..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn scattered(number: u64) -> [u8; 23] {
+    item(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+#[test]
+fn small_items_take_little_memory_in_whatever_order_they_come() {
+    const ITEMS: u64 = 20_000;
+    let check = |name: &str, key: fn(u64) -> [u8; 23], bytes_max: u64| {
+        let mut tree = <Tree>::default();
+        (0..ITEMS).for_each(|number| drop(tree.put(&key(number), &[7; 64], &mut Vec::new())));
+        let bytes = tree.memory_bytes() / ITEMS;
+        assert!(bytes <= bytes_max, "{name}: {bytes} bytes an item");
+    };
+    check("in order", item, 101);
+    check("in the opposite order", |number| item(ITEMS - number), 115);
+    check("scattered", scattered, 115);
+    let mut builder = <Builder>::default();
+    (0..ITEMS).for_each(|number| builder.push(&item(number), &[7; 64]));
+    assert!(builder.finish().memory_bytes() / ITEMS <= 107);
+}
+
+#[test]
+fn entries_have_any_size() {
+    let (mut tree, mut model) = (<Tree>::default(), Model::new());
+    let mut random = 1u64;
+    for (key_bytes, value_bytes) in [
+        (0, 0),
+        (0, 16 << 20),
+        (1 << 20, 3),
+        (90_000, 90_000),
+        (511, 1),
+    ] {
+        for number in 0..40 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let mut key = vec![b'k'; key_bytes];
+            key.extend_from_slice(&random.to_be_bytes()[..number % 8]);
+            let value = vec![
+                number as u8;
+                if number == 7 {
+                    value_bytes
+                } else {
+                    100 * number
+                }
+            ];
+            put(&mut tree, &mut model, &key, &value);
+        }
+        check(&tree, &model);
+    }
+    for key in model.keys().cloned().collect::<Vec<_>>() {
+        delete(&mut tree, &mut model, &key);
+    }
+    assert_eq!((tree.len(), tree.size), (0, Size::default()));
+}
+
+/// Where the pages of its leaves are.
+fn places(tree: &Tree<4096>) -> Vec<*const u8> {
+    let mut range = tree.iter();
+    let mut places: Vec<_> = std::iter::from_fn(|| range.next_place())
+        .map(|(page, _)| page.bytes.as_ptr())
+        .collect();
+    places.dedup();
+    places
+}
+
+#[test]
+fn a_change_copies_one_leaf_if_it_is_shared_and_none_if_not() {
+    let mut tree = <Tree>::default();
+    (0..5000).for_each(|number| drop(tree.put(&scattered(number), &[7; 64], &mut Vec::new())));
+    let before = places(&tree);
+    assert!(before.len() > 50);
+    let change = |tree: &mut Tree| drop(tree.put(&scattered(9), &[8; 64], &mut Vec::new()));
+    change(&mut tree);
+    assert_eq!(places(&tree), before);
+    let old = tree.clone();
+    change(&mut tree);
+    let after = places(&tree);
+    assert_eq!(places(&old), before);
+    assert_eq!(after.iter().zip(&before).filter(|(a, b)| a != b).count(), 1);
+    // Now it is its own.
+    change(&mut tree);
+    assert_eq!(places(&tree), after);
+}
+
+#[test]
+#[should_panic(expected = "keys come in ascending order")]
+fn a_tree_is_not_built_out_of_order() {
+    let mut builder = <Builder>::default();
+    builder.push(b"b", b"");
+    builder.push(b"a", b"");
 }
