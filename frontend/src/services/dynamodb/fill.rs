@@ -13,9 +13,13 @@ use super::key;
 use super::rows::{FILLS, FillRow, ITEMS, ItemRow};
 use super::schema::Table;
 
-/// What one transaction goes through at the most.
-const PIECE_ITEMS: usize = 1000;
-const PIECE_BYTES: usize = 1024 * 1024;
+/// What one transaction goes through at the most: some milliseconds' worth, for which writers wait.
+const PIECE_ITEMS: usize = 250;
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// The first is part of the request that asks for it, and is to be all there is of a small table.
+const FIRST_ITEMS: usize = 1000;
+const FIRST_BYTES: usize = 1024 * 1024;
 
 /// What is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +64,16 @@ impl Piece {
             Some(row) => Bound::Excluded(&row.last[..]),
             None => Bound::Included(&prefix[..]),
         };
+        let (items_max, bytes_max) = match noted {
+            Some(_) => (PIECE_ITEMS, PIECE_BYTES),
+            None => (FIRST_ITEMS, FIRST_BYTES),
+        };
         let (mut items, mut bytes) = (0, 0);
         for (place, row) in txn.range(ITEMS, from, to) {
             visit(place, &ItemRow::decode(row)?);
             items += 1;
             bytes += row.len();
-            if items >= PIECE_ITEMS || bytes >= PIECE_BYTES {
+            if items >= items_max || bytes >= bytes_max {
                 let last = Some(place.to_vec());
                 return Ok(Piece { key, last });
             }
