@@ -9,9 +9,13 @@ pub(crate) use rows::Trial;
 pub use rows::row;
 
 use bytes::Bytes;
+use cumulog_shape::ByteStream;
+use futures_util::{FutureExt as _, stream};
 
 use crate::checksum::{Algorithm, Checksum};
 use crate::chunked::{ChunkError, ChunkedDecoder, Framing, Step};
+use crate::multipart::{Form, Part};
+use crate::policy::{self, Decision, Document, Principal, Statement};
 use crate::services::fuzzing::{check_expression, check_number};
 
 /// A DynamoDB expression: parsed and evaluated or refused.
@@ -32,6 +36,80 @@ pub fn number(input: &[u8]) {
         let (one, two) = text.split_once('\n').unwrap_or((text, "0"));
         check_number(one, two);
     }
+}
+
+/// A form comes to the same parts, or to none, in whatever pieces it arrives.
+///
+/// The input is a seed for the pieces, and the body; the boundary is `b`.
+pub fn multipart(input: &[u8]) {
+    let Some((seed, body)) = input.split_first() else {
+        return;
+    };
+    let whole = parts(body, || usize::MAX);
+    assert_eq!(parts(body, || 1), whole, "byte by byte");
+    let mut piece = usize::from(*seed);
+    let pieces = parts(body, || {
+        piece = (piece * 5 + 3) % 61;
+        piece + 1
+    });
+    assert_eq!(pieces, whole, "in pieces");
+}
+
+/// A policy of a bucket: refused, or it decides about any request, and as it did before if asked again. What it denies to
+/// all, it allows to nobody.
+pub fn policy(input: &[u8]) {
+    let Some(document) = std::str::from_utf8(input)
+        .ok()
+        .and_then(|text| Document::parse(text).ok())
+    else {
+        return;
+    };
+    let values = |key: &str| match key {
+        "aws:sourceip" => vec!["10.0.0.1".to_owned()],
+        "s3:prefix" => vec!["a/b".to_owned(), String::new()],
+        "s3:max-keys" => vec!["5".to_owned()],
+        _ => Vec::new(),
+    };
+    let decide = |action| {
+        document.decide(&policy::Request {
+            principal: Principal::Anonymous,
+            action,
+            resource: "arn:aws:s3:::b/k",
+            values: &values,
+        })
+    };
+    for action in ["s3:GetObject", "s3:PutObject", "s3:ListBucket"] {
+        let decision = decide(action);
+        assert_eq!(decide(action), decision);
+        let allows = document.statements.iter().any(Statement::allows);
+        assert!(
+            allows || decision != Decision::Allow,
+            "nothing allows {action}"
+        );
+    }
+    let _ = document.is_public();
+}
+
+/// The parts of a form, each with its content; `None`: it is malformed.
+fn parts(body: &[u8], mut piece: impl FnMut() -> usize) -> Option<Vec<(Part, String)>> {
+    let mut chunks = Vec::new();
+    let mut rest = body;
+    while !rest.is_empty() {
+        let (arrived, left) = rest.split_at(piece().min(rest.len()));
+        chunks.push(Ok(Bytes::copy_from_slice(arrived)));
+        rest = left;
+    }
+    let body = ByteStream::new(stream::iter(chunks), None);
+    let mut form = Form::new("multipart/form-data; boundary=b", body)?;
+    let read = async {
+        let mut parts = Vec::new();
+        while let Some(part) = form.next_part().await.ok()? {
+            parts.push((part, form.text(usize::MAX).await.ok()?));
+        }
+        Some(parts)
+    };
+    // It waits for nothing but what is there.
+    read.now_or_never()?
 }
 
 fn split_text(input: &[u8]) -> Option<(u8, &str)> {
@@ -119,6 +197,16 @@ mod tests {
     #[test]
     fn chunked_bodies_do_not_depend_on_their_pieces() {
         check("chunked", super::chunked);
+    }
+
+    #[test]
+    fn forms_do_not_depend_on_their_pieces() {
+        check("multipart", super::multipart);
+    }
+
+    #[test]
+    fn policies_decide_about_everything() {
+        check("policy", super::policy);
     }
 
     #[test]

@@ -87,6 +87,11 @@ impl Document {
 }
 
 impl Statement {
+    /// Whether it allows what it covers, and does not deny it.
+    pub(crate) fn allows(&self) -> bool {
+        self.allows
+    }
+
     fn covers(&self, request: &Request<'_>) -> bool {
         let action = |pattern: &String| pattern::matches_ignoring_case(pattern, request.action);
         let resource = |pattern: &String| pattern::matches(pattern, request.resource);
