@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::{
     call::{DEFAULT_ACCOUNT, World},
     clock::Clock,
+    http::Room,
     ids::SystemRandom,
     log::Log,
     memory::Budget,
@@ -34,6 +35,8 @@ pub(crate) struct Emulator {
     pub(crate) recovered: Option<Recovered>,
     /// What the state may take in memory.
     pub(crate) memory: Budget,
+    /// What request bodies may.
+    pub(crate) room: Room,
     /// The usual account and region, shared by most calls.
     pub(crate) account: Arc<str>,
     pub(crate) region: Arc<str>,
@@ -124,6 +127,7 @@ impl Emulator {
             scratch: Mutex::new(HashMap::new()),
         };
         let routers = Routers::new(&services);
+        let room = Room::new(memory.bodies_bytes(settings.request_bytes_max));
         Self {
             account: DEFAULT_ACCOUNT.into(),
             region: settings.region.as_str().into(),
@@ -135,6 +139,7 @@ impl Emulator {
             log,
             recovered,
             memory,
+            room,
         }
     }
 }

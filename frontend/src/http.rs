@@ -16,6 +16,7 @@ use futures_util::Stream;
 use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::presigned;
 
@@ -130,11 +131,67 @@ pub(crate) enum BodyError {
     Broken(#[source] hyper::Error),
 }
 
+/// Room in memory for bodies that are read whole. Who finds none waits, and so does its client: nothing more is read from
+/// the connection meanwhile.
+pub(crate) struct Room {
+    semaphore: Arc<Semaphore>,
+    units: u32,
+}
+
+/// What is counted as one. Shorter bodies are not counted: there are no more of them than connections.
+const ROOM_UNIT_BYTES: usize = 64 << 10;
+
+impl Room {
+    pub(crate) fn new(bytes: usize) -> Self {
+        let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES)).unwrap_or(u32::MAX);
+        let permits = usize::try_from(units).unwrap_or(usize::MAX);
+        Self {
+            semaphore: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
+            units,
+        }
+    }
+
+    /// Reads a body of at most `bytes_max` bytes into memory, once there is room for what it announces. The room is given back
+    /// with the last slice of the body.
+    pub(crate) async fn collect(
+        &self,
+        body: Arriving,
+        bytes_max: usize,
+    ) -> Result<Bytes, BodyError> {
+        let announced = body.size_hint().upper();
+        let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
+        let bytes = announced.unwrap_or(bytes_max).min(bytes_max);
+        let is_too_long = body.size_hint().lower() > bytes_max as u64;
+        if bytes <= ROOM_UNIT_BYTES || is_too_long {
+            return collect(body, bytes_max).await;
+        }
+        // More than there is at all: it has it to itself.
+        let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES)).unwrap_or(u32::MAX);
+        let semaphore = Arc::clone(&self.semaphore);
+        let room = semaphore.acquire_many_owned(units.min(self.units)).await;
+        let room = room.expect("nobody closes it");
+        let bytes = collect(body, bytes_max).await?;
+        Ok(Bytes::from_owner(Held { bytes, _room: room }))
+    }
+}
+
+/// A body, and the room that it takes.
+struct Held {
+    bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Reads a body of at most `bytes_max` bytes into memory.
 ///
 /// Memory grows with what arrives, never with what `Content-Length` announces. A body
 /// in one piece, as small ones are, is not copied.
-pub(crate) async fn collect(mut body: Arriving, bytes_max: usize) -> Result<Bytes, BodyError> {
+async fn collect(mut body: Arriving, bytes_max: usize) -> Result<Bytes, BodyError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > bytes_max {
         return Err(BodyError::TooLong { bytes_max });

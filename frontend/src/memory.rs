@@ -81,6 +81,20 @@ impl Limit {
     }
 }
 
+impl Budget {
+    /// How many bytes of request bodies may be in memory at a time: a quarter of the state's, on top of that, but at least one
+    /// body of the largest size.
+    pub(crate) fn bodies_bytes(&self, body_bytes_max: usize) -> usize {
+        let quarter = self.bytes.unwrap_or(BODIES_BYTES_OTHERWISE << 2) >> 2;
+        usize::try_from(quarter)
+            .unwrap_or(usize::MAX)
+            .max(body_bytes_max)
+    }
+}
+
+/// Where nobody knows how much there is.
+const BODIES_BYTES_OTHERWISE: u64 = 1 << 30;
+
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.bytes, self.limit, self.machine_bytes) {

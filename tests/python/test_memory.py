@@ -1,6 +1,7 @@
 """A budget of memory: beyond it writes are refused, in a way that SDKs retry; reads go on, deletes make room."""
 
 import re
+import socket
 
 import botocore.exceptions
 import pytest
@@ -149,3 +150,43 @@ def test_the_limit_is_told_at_start(start):
     assert health(server)["memory"]["limit_bytes"] == 64 << 20
     server = start(env={"CUMULOG_MEMORY_LIMIT": "25%"})
     assert "25% of" in server.log
+
+
+def announced(server, bytes: int) -> socket.socket:
+    """A request to DynamoDB that announces so many bytes and waits until they are wanted."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    head = (
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.0\r\nExpect: 100-continue\r\n"
+        f"X-Amz-Target: DynamoDB_20120810.ListTables\r\nContent-Length: {bytes}\r\n\r\n"
+    )
+    connection.sendall(head.encode())
+    return connection
+
+
+def is_wanted(connection, seconds: float) -> bool:
+    connection.settimeout(seconds)
+    try:
+        return connection.recv(100).startswith(b"HTTP/1.1 100 ")
+    except TimeoutError:
+        return False
+
+
+def finish(connection, bytes: int) -> None:
+    connection.sendall(b"{" + b" " * (bytes - 2) + b"}")
+    connection.settimeout(20)
+    assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_large_requests_take_turns_and_small_ones_do_not_wait(start):
+    server = start("--memory-limit", "16MiB")  # room for 20 MiB of bodies, as many as one may have
+    bytes = 12 << 20
+    first, second, third = (announced(server, bytes) for _ in range(3))
+    waiting = [connection for connection in (first, second, third) if not is_wanted(connection, 1)]
+    assert len(waiting) == 2
+    assert server.dynamodb.list_tables()["TableNames"] == []
+    (at_work,) = {first, second, third} - set(waiting)
+    finish(at_work, bytes)
+    # One gives up; the other gets its turn.
+    waiting[0].close()
+    assert is_wanted(waiting[1], 20)
+    finish(waiting[1], bytes)

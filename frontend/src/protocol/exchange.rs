@@ -79,7 +79,7 @@ impl<'a> Exchange<'a> {
     ) -> Result<(&'static OperationSchema, Source), Failure> {
         let operation = route::operation(self.route, &self.signs)?;
         let operation = self.implemented(operation, trace)?;
-        let body = read(body, self.emulator.settings.request_bytes_max).await?;
+        let body = read(body, self.emulator).await?;
         Ok((operation, Source::Document(body)))
     }
 
@@ -89,7 +89,7 @@ impl<'a> Exchange<'a> {
         body: Unread,
         trace: &mut Trace,
     ) -> Result<(&'static OperationSchema, Source), Failure> {
-        let mut form = read(body, self.emulator.settings.request_bytes_max).await?;
+        let mut form = read(body, self.emulator).await?;
         if let Some(query) = self.signs.query {
             form = [&form[..], query.as_bytes()].join(&b'&').into();
         }
@@ -126,7 +126,7 @@ impl<'a> Exchange<'a> {
             }
             body => {
                 let bytes_max = self.emulator.settings.request_bytes_max;
-                let body = read(body, bytes_max)
+                let body = read(body, self.emulator)
                     .await
                     .map_err(|failure| in_words_of_s3(failure, bytes_max))?;
                 upload::verify(self.signs.headers, operation.input, &body)?;

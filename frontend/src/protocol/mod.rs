@@ -206,7 +206,7 @@ async fn answer(
     let mut body = Unread::Arriving(body);
     let mut form = Bytes::new();
     if signs.needs_form() {
-        match read(body, emulator.settings.request_bytes_max).await {
+        match read(body, emulator).await {
             Ok(bytes) => form = bytes,
             Err(failure) => return lost(trace, Protocol::Query, &failure),
         }
@@ -244,10 +244,11 @@ fn lost(trace: &mut Trace, protocol: Protocol, failure: &Failure) -> Response {
 }
 
 /// Reads what is left of a body into memory.
-async fn read(body: Unread, bytes_max: usize) -> Result<Bytes, Failure> {
+async fn read(body: Unread, emulator: &Emulator) -> Result<Bytes, Failure> {
+    let bytes_max = emulator.settings.request_bytes_max;
     match body {
         Unread::Arrived(bytes) => Ok(bytes),
-        Unread::Arriving(body) => Ok(body::collect(body, bytes_max).await?),
+        Unread::Arriving(body) => Ok(emulator.room.collect(body, bytes_max).await?),
     }
 }
 
