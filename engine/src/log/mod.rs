@@ -4,12 +4,18 @@
 //! DIRECTORY/LOCK                       held for the life of the process
 //! DIRECTORY/log/000000000001.log …     segments, see [`segment`]: a header block, then records, see [`record`]
 //! DIRECTORY/log/000000000007.log.tmp   a spare in preparation
+//! DIRECTORY/MANIFEST                   since the first compaction: where the log starts, see [`crate::manifest`]
+//! DIRECTORY/snapshots/….snap           the state there, a file for each key space, see [`crate::snapshot`]
 //! ```
 //!
 //! The sequencer hands over batches of transactions in LSN order. [`writer`] appends a batch with one write, syncs it as
 //! the durability says, and only then is its state published and its callers answered ([`driver`]). A full segment is
 //! sealed and the log goes on in the next, which was prepared ahead: zero-filled and synced under another name, then
 //! renamed. Nothing is ever written twice at one place, nothing is cut off or repaired.
+//!
+//! A compaction ([`crate::compaction`]) seals the segment early, at a *cut*, and replaces all that lies before it by
+//! snapshots of the state there. Recovery ([`recovery`]) reads those, and replays the segments from the one on that names
+//! the cut as its predecessor's end.
 //!
 //! # Why a crash loses no acknowledged record
 //!
@@ -29,8 +35,13 @@
 //! 5. *A failed sync poisons the log.* Retrying could succeed without writing what was lost.
 //! 6. *A refused transaction stays refused.* After a failed write, part of the batch may be whole on disk. The next
 //!    segment's header cuts it off, and only once that header is synced are the callers told that nothing happened.
+//! 7. *What a compaction removes is in snapshots.* All before the cut is synced when the cut is made, and the segments there
+//!    are removed only once snapshots of exactly that state, and the manifest that names them, are durable. Before that, the
+//!    cut is one end of a segment like any other. The whole argument stands in [`crate::compaction`].
 //!
 //! # Limits
+//!
+//! A compaction removes evidence, too: torn bytes that an earlier crash left go with their segment.
 //!
 //! Rot in the last records before a crash, those that no later record proves, looks like a torn tail. A mark after 20 ms
 //! of idling and the record at closing keep that window small. CRC-32 finds accidents, not tampering.
