@@ -20,8 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long after a failure it is tried again.
+/// How long after a failure it is tried again; after each more, twice as long, as each try begins a new segment.
 const RETRY: Duration = Duration::from_secs(5);
+const RETRY_DOUBLINGS_MAX: u32 = 7;
 
 /// How often to look whether one is due.
 const LOOK: Duration = Duration::from_millis(50);
@@ -69,6 +70,8 @@ pub(crate) struct Compactor {
     opened_at: Instant,
     completed: u64,
     error: Option<String>,
+    /// In a row.
+    failures: u32,
     /// If there is someone to notify, it runs on a thread of its own.
     notify: Option<Notify>,
 }
@@ -107,6 +110,7 @@ impl Compactor {
             opened_at: sync::now(),
             completed: 0,
             error: None,
+            failures: 0,
             notify: None,
         }
     }
@@ -246,6 +250,7 @@ impl Compactor {
                 self.uncertain = false;
                 self.completed += 1;
                 self.error = None;
+                self.failures = 0;
                 self.retry_at = None;
                 self.looked = None;
                 self.manifest = Some(done.manifest.clone());
@@ -269,7 +274,9 @@ impl Compactor {
     pub(crate) fn failed(&mut self, failure: &Failure, now: Option<Instant>) {
         self.told.append(&mut self.waiting);
         self.error = Some(describe(failure));
-        self.retry_at = now.and_then(|now| now.checked_add(RETRY));
+        let pause = RETRY * (1 << self.failures.min(RETRY_DOUBLINGS_MAX));
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = now.and_then(|now| now.checked_add(pause));
         self.answer(Err(failure.clone()));
     }
 
@@ -286,19 +293,19 @@ impl Compactor {
         }
     }
 
-    /// The log ends: so does what runs, and those who wait are told why.
-    pub(crate) fn stop(&mut self, why: &Failure) {
+    /// The log ends: so does what runs, and those who wait are told why. Says how what ran failed, if it did.
+    pub(crate) fn stop(&mut self, why: &Failure) -> Option<Failure> {
         let ended = match mem::replace(&mut self.running, Running::No) {
             Running::No => None,
             Running::Here(compaction) => Some(compaction.end(self.uncertain)),
             Running::There(worker) => Some(worker.stop()),
         };
-        if let Some(ended) = ended {
-            // If it was quick enough, all the better for the next opening.
-            let _ = self.settle(ended.map_err(|aborted| aborted.because(why)), None);
-        }
+        // If it was quick enough, all the better for the next opening.
+        let settled =
+            ended.map(|ended| self.settle(ended.map_err(|aborted| aborted.because(why)), None));
         self.told.append(&mut self.waiting);
         self.answer(Err(why.clone()));
+        settled.and_then(Result::err)
     }
 }
 

@@ -420,17 +420,34 @@ impl Writer {
     }
 
     /// Ends the segment, and makes all of it durable: the log goes on in the next one, from the place returned. For a
-    /// compaction, which gives up everything before it.
+    /// compaction, which gives up everything before it. Should it fail, no more was lost than the segment's unused end, and that
+    /// is given back.
     pub(crate) fn cut(&mut self) -> Result<Cut, Failure> {
         self.settle()?;
         if self.doubtful {
             // Crash argument 3 of [`crate::compaction`]: a header that cuts it off, and a place behind that.
             self.begin_segment().map_err(Fault::failure)?;
         }
+        let was_open = self.appendable;
         self.finish_segment().map_err(Fault::failure)?;
         self.sync(Site::LogBeforeCompaction)
             .map_err(Fault::failure)?;
+        if was_open {
+            self.trim();
+        }
         Ok(self.position)
+    }
+
+    /// Gives back what the segment has reserved and does not need any more. It's only space: everything up to here is synced,
+    /// zeros come after it.
+    fn trim(&mut self) {
+        let Some(segment) = &self.segment else {
+            return;
+        };
+        if segment.file.set_len(self.position.bytes).is_ok() {
+            let unused = segment.bytes.saturating_sub(self.position.bytes);
+            self.log_bytes = self.log_bytes.saturating_sub(unused);
+        }
     }
 
     /// What lies before this cut is in snapshots now. If nothing follows it, nothing need be said of it in the log, and its
@@ -452,10 +469,7 @@ impl Writer {
         self.write_control(Kind::Close).map_err(Fault::failure)?;
         self.sync(Site::LogClosed).map_err(Fault::failure)?;
         self.appendable = false;
-        if let Some(segment) = &self.segment {
-            // Gives back what was reserved. It's only space: everything up to here is synced, zeros come after it.
-            let _ = segment.file.set_len(self.position.bytes);
-        }
+        self.trim();
         Ok(())
     }
 }

@@ -32,7 +32,9 @@ fn check_flips(plan: &Plan, closed: bool, stride: usize, least: usize) {
             refused += usize::from(check_damage(plan, &disk, path, [bit], least));
         }
     }
-    assert!(refused * stride > 10_000, "only {refused} flips were found");
+    // Every byte of a record counts, and there is not much beside records.
+    let enough = plan.transactions.len() * 700;
+    assert!(refused * stride > enough, "only {refused} flips were found");
 }
 
 /// The length without the zeros at the end.

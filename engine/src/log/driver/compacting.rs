@@ -74,7 +74,9 @@ impl Driver {
 
     /// The log ends, or takes nothing more.
     pub(super) fn stop_compacting(&mut self, why: &Failure) {
-        self.compactor.stop(why);
+        let failure = self.compactor.stop(why);
+        // Crash argument 5 of [`crate::compaction`].
+        self.poisoned |= matches!(failure, Some(Failure::Poisoned { .. }));
         self.tell_of_compactions();
     }
 

@@ -57,7 +57,11 @@ fn a_compaction_keeps_the_state_and_frees_the_log() {
     let after = lab.store.status();
     assert_eq!((done.lsn, after.compactions.snapshot), (Lsn(200), Lsn(200)));
     assert!((40_000..50_000).contains(&done.written_bytes), "{done:?}");
-    assert_eq!(done.freed_bytes, before.log_bytes);
+    // What the last segment had reserved came back before.
+    assert!(
+        (220_000..=before.log_bytes).contains(&done.freed_bytes),
+        "{done:?}"
+    );
     assert_eq!((after.log_bytes, after.segments), (0, 0));
     assert_eq!(after.compactions.completed, 1);
     let keys = lab.keys();
