@@ -488,7 +488,7 @@ fn last(disk: &Simulated) -> Operation {
 fn power_loss_beside_compactions_keeps_every_acknowledged_body() {
     let ordeal = Ordeal {
         compacts: true,
-        steps: STEPS[..8].to_vec(),
+        steps: STEPS[..4].to_vec(),
         ..Ordeal::new(Durability::Power, &[Cut::Power])
     };
     ordeal.check();
