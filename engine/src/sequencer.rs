@@ -79,6 +79,10 @@ struct Queue {
     lacks_memory: bool,
     /// A background task of the log is done, or it should look again.
     nudged: bool,
+    /// How many waited for the log when it last was done: about as many as there are clients.
+    clients: usize,
+    /// How many the log waits for before it goes on; 0: for anyone.
+    awaited: usize,
     /// Compactions that were asked for.
     compactions: Vec<Arc<Request>>,
 }
@@ -362,8 +366,9 @@ impl Shared {
             slot: slot.clone(),
             callbacks: done.callbacks,
         });
+        let is_enough = queue.batch.waiters.len() >= queue.awaited || queue.is_full(self.bytes_max);
         drop(queue);
-        if !self.committers_help {
+        if is_enough && !self.committers_help {
             self.work.notify_one();
         }
         Pending::queued(result, slot, lsn)
@@ -406,6 +411,7 @@ impl Shared {
         let _before = self.show(work.root, in_flight.blobs.dead);
         queue.log = log;
         let told = in_flight.waiters;
+        queue.clients = told.len() + queue.batch.waiters.len();
         work.bytes.clear();
         if work.bytes.capacity() <= BUFFER_BYTES_KEPT {
             queue.spare_bytes = work.bytes;
@@ -491,6 +497,22 @@ impl Shared {
             None => self.work.wait_while(&mut queue, idle),
         }
         // Only here: a nudge that comes while the log looks is for the next look.
+        queue.nudged = false;
+    }
+
+    /// For the log's thread: waits until all clients that are about have committed again, at most until `deadline`.
+    pub(crate) fn wait_for_clients(&self, deadline: Instant) {
+        let mut queue = self.queue.lock();
+        queue.awaited = queue.clients;
+        let incomplete = |queue: &mut Queue| {
+            !queue.nudged
+                && queue.stage == Stage::Open
+                && queue.batch.waiters.len() < queue.awaited
+                && !queue.is_full(self.bytes_max)
+        };
+        self.work.wait_while_until(&mut queue, incomplete, deadline);
+        queue.awaited = 0;
+        // It looks again now.
         queue.nudged = false;
     }
 

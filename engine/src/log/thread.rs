@@ -6,6 +6,10 @@
 //! fits the segment. Whoever finds the driver taken leaves: the holder looks again after it has let go. Batches form while
 //! the driver is held, as before.
 //!
+//! Where each batch is synced, those who are told of one commit again while the next is synced already, without them: half
+//! of the clients would always wait for the other half. So the thread gives them a moment, an eighth of the time that the
+//! sync took, and goes on as soon as all are back.
+//!
 //! Nothing that can take long is done so: all syncs, and with them everything at [`Durability::Power`], new segments,
 //! marks and closing stay with the thread; a committer may well be a worker of an async runtime.
 //!
@@ -18,6 +22,11 @@ use crate::sync::{self, Mutex};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// After a sync, the thread waits for this part of the time that it took.
+const PATIENCE: u32 = 8;
+const PATIENCE_MAX: Duration = Duration::from_millis(2);
 
 /// The driver, shared by the thread and the committers.
 #[derive(Clone, Debug)]
@@ -46,10 +55,17 @@ impl SharedDriver {
 
     fn run(&self) {
         loop {
+            let start = sync::now();
             // On a line of its own: the driver must be free while the thread sleeps.
-            let next = self.guarded(&mut self.driver.lock(), |driver| driver.step(sync::now()));
+            let next = self.guarded(&mut self.driver.lock(), |driver| driver.step(start));
             match next {
-                Some(Next::Again) => {}
+                Some(Next::Again) if self.shared.committers_help => {}
+                Some(Next::Again) => {
+                    let end = sync::now();
+                    let patience =
+                        (end.saturating_duration_since(start) / PATIENCE).min(PATIENCE_MAX);
+                    self.shared.wait_for_clients(end + patience);
+                }
                 Some(Next::Wait(deadline)) => self.shared.wait_for_work(deadline),
                 Some(Next::Closed) | None => return,
             }
