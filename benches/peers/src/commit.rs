@@ -76,13 +76,14 @@ fn measure(settings: &Settings, level: Level, load: &Load) -> Result<Vec<Row>, B
             all: Round::default(),
         });
     }
-    let count = contestants.len();
     let mut control = Control::new(directory.path(), rows.row_bytes(), level == Level::Power);
     let mut control_rates = Vec::new();
     for round in 0..settings.rounds() {
-        // Another first in each round: what one leaves to the disk, the next one feels.
-        let (later, first) = contestants.split_at_mut(round % count);
-        for contestant in first.iter_mut().chain(later) {
+        // Another order in each round: what one leaves to the disk, the next one feels.
+        let mut order: Vec<usize> = (0..contestants.len()).collect();
+        fastrand::Rng::with_seed(round as u64).shuffle(&mut order);
+        for index in order {
+            let contestant = &mut contestants[index];
             let round = contestant
                 .subject
                 .commit(load.clients, settings.turn(), &rows);
