@@ -114,6 +114,18 @@ const REFUSED: &[(&str, &str)] = &[
         "PutBucketNotification",
         "its requests are those of PutBucketNotificationConfiguration, which answers them",
     ),
+    (
+        "GetBucketLifecycle",
+        "its requests are those of GetBucketLifecycleConfiguration, which answers them",
+    ),
+    (
+        "PutBucketLifecycle",
+        "its requests are those of PutBucketLifecycleConfiguration, which answers them",
+    ),
+    (
+        "RenameObject",
+        "AWS has it for directory buckets only, and there are none",
+    ),
 ];
 
 const NO_TABLES: &str = "there are no S3 tables that metadata could be kept in";
