@@ -111,7 +111,7 @@ pub(crate) fn explain_open(directory: &Path, error: &engine::Error) -> String {
             "use the version of cumulog that wrote it, or choose another directory with `--data-dir PATH`"
         }
         engine::Error::Corrupt { .. } => {
-            "nothing was changed. Copy the directory away as evidence, then restore it from a backup or start on a new one. \
+            "nothing was changed; `cumulog verify DIR` lists all that is damaged. Copy the directory away as evidence, then restore it from a backup or start on a new one. \
              What was acknowledged up to the record before is intact."
         }
         engine::Error::NoSpace { .. } => {

@@ -3,6 +3,7 @@
 use super::home::{Home, Name, name};
 use super::row::{DURABLE, Place, Row};
 use super::{BlobId, Blobs};
+use crate::disk::Access;
 use crate::error::Error;
 use crate::root::{Read, Root, Space};
 use crate::table::{Row as AnyRow, Table};
@@ -77,6 +78,9 @@ impl Blobs {
         }
         survey.count += 1;
         survey.bytes += row.bytes;
+        if row.place == Place::File {
+            survey.findings.extend(self.more_than_body(id, row.bytes));
+        }
         let pieces = row.piece_count();
         let opened = self.open(id, row);
         // Without all of the log, it may well be that the blob was deleted.
@@ -97,6 +101,23 @@ impl Blobs {
             }
             finding
         }));
+    }
+}
+
+impl Blobs {
+    /// Bytes behind a body in a file of its own, which nobody reads.
+    fn more_than_body(&self, id: u64, bytes: u64) -> Option<Finding> {
+        let home = self.home.as_ref()?;
+        let path = home.blob_path(id);
+        // One that can't be opened or measured will be found when it is read.
+        let file = home.disk.open(&path, Access::Read).ok()?;
+        let more = file
+            .len()
+            .ok()?
+            .checked_sub(bytes)
+            .filter(|more| *more > 0)?;
+        let finding = Finding::new(FindingKind::Leftover, path, "more than the body is in it");
+        Some(finding.at(bytes, Some(more)))
     }
 }
 

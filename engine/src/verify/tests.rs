@@ -356,7 +356,10 @@ fn check_but(files: &Files, newest: &Path, path: &Path, whole: &State, what: &st
 #[test]
 fn files_that_are_cut_missing_swapped_or_full_of_garbage_are_found() {
     for history in HISTORIES {
-        let files = directory(history);
+        let files = directory(History {
+            large: history.closed && !history.compacted,
+            ..history
+        });
         let (whole, newest) = (whole(&files), newest(&files));
         for (path, bytes) in &files {
             let half = bytes.len() / 2;
@@ -365,6 +368,14 @@ fn files_that_are_cut_missing_swapped_or_full_of_garbage_are_found() {
                 cut.get_mut(path).expect("it is there").truncate(length);
                 let what = format!("{} cut to {length}", path.display());
                 check_but(&cut, &newest, path, &whole, &what);
+            }
+            let mut longer = files.clone();
+            longer.get_mut(path).expect("it is there").extend(b"more");
+            let report = check(&longer, &whole, &format!("{} and more", path.display()));
+            let is_said = report.findings.iter().any(|finding| finding.path == *path);
+            let kind = path.extension().and_then(|kind| kind.to_str());
+            if kind != Some("log") && kind != Some("pack") && !path.ends_with(LOCK_FILE) {
+                assert!(is_said, "{}: {report:#?}", path.display());
             }
             let mut without = files.clone();
             without.remove(path);
