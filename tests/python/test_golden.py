@@ -78,6 +78,11 @@ def write_state(server):
     dynamodb.put_item(TableName="table", Item=ITEM | {"n": {"N": "12345678901234567890123456789012345678"}})
     dynamodb.put_item(TableName="table", Item={"id": {"S": "gone"}, "n": {"N": "0"}})
     dynamodb.delete_item(TableName="table", Key={"id": {"S": "gone"}, "n": {"N": "0"}})
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    dynamodb.create_table(**TABLE | {"TableName": "streamed", "StreamSpecification": stream})
+    ttl = {"Enabled": True, "AttributeName": "at"}
+    dynamodb.update_time_to_live(TableName="streamed", TimeToLiveSpecification=ttl)
+    dynamodb.put_item(TableName="streamed", Item=ITEM | {"at": {"N": "9000000000"}})
 
 
 def check_state(server):
@@ -128,6 +133,20 @@ def check_messages(server):
     assert [message["Body"] for message in messages] == ["0", "1", "2"]
 
 
+def check_stream(server):
+    """Of a directory that was just written: records live a day."""
+    streams = server.dynamodbstreams
+    [listed] = streams.list_streams(TableName="streamed")["Streams"]
+    arn = listed["StreamArn"]
+    [shard] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    where = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = streams.get_shard_iterator(**where)["ShardIterator"]
+    [record] = streams.get_records(ShardIterator=iterator)["Records"]
+    assert record["dynamodb"]["NewImage"] == ITEM | {"at": {"N": "9000000000"}}
+    ttl = server.dynamodb.describe_time_to_live(TableName="streamed")["TimeToLiveDescription"]
+    assert ttl == {"TimeToLiveStatus": "ENABLED", "AttributeName": "at"}
+
+
 def version() -> str:
     told = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True).stdout
     return told.split()[1]
@@ -168,6 +187,7 @@ def test_the_state_is_read_by_the_version_that_wrote_it(tmp_path, compacted):
             server.start()
             check_state(server)
             check_messages(server)
+            check_stream(server)
             server.kill9()
         server.start()
         compact(server)
