@@ -53,7 +53,7 @@ def still_well(server):
         ("CreateBackup", "dynamodb", lambda s: json_request(s, "dynamodb", DYNAMODB + "CreateBackup", {})),
         ("StartMessageMoveTask", "sqs", lambda s: json_request(s, "sqs", "AmazonSQS.StartMessageMoveTask", {})),
         ("AssumeRole", "sts", lambda s: form_request(s, "Action=AssumeRole&Version=2011-06-15", "sts")),
-        ("PutBucketReplication", "s3", lambda s: request(s, "PUT", "/bucket?replication", body=b"", service="s3")),
+        ("GetObjectTorrent", "s3", lambda s: request(s, "GET", "/bucket/key?torrent", service="s3")),
     ],
 )
 def test_an_operation_that_is_not_implemented_is_named(server, operation, service, send):
