@@ -77,7 +77,7 @@ fn cell(row: &Row, (_, name, form): Column) -> String {
 pub(crate) fn coordinate(row: &Row, name: &str) -> String {
     match row.at.get(name) {
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(value)) => number(value.as_f64().unwrap_or(f64::NAN)),
+        Some(Value::Number(value)) => value.as_u64().map_or("–".to_owned(), thousands),
         _ => "–".to_owned(),
     }
 }
