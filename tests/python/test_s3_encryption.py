@@ -174,6 +174,13 @@ def test_uploads_go_on_with_the_key_that_they_began_with(s3, bucket):
     s3.upload_part_copy(**place, PartNumber=1, **source)
 
 
+def test_readers_do_not_say_how_to_encrypt(server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k")
+    for method in ("GET", "HEAD"):
+        headers = {"x-amz-server-side-encryption": "AES256"}
+        assert request(server, method, f"/{bucket}/k", headers, service="s3").status == 400
+
+
 def test_an_object_gets_another_key(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"body")
     arn = "arn:aws:kms:us-east-1:000000000000:key/other"

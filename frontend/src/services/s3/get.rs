@@ -57,6 +57,7 @@ impl Found {
 macro_rules! find {
     ($call:expr, $view:expr, $input:expr) => {{
         let (call, view, input): (&Call, &View, _) = ($call, $view, &$input);
+        refuse_encryption(call)?;
         check_key(&input.key)?;
         let bucket = open_bucket(view, &input.bucket, input.expected_bucket_owner.as_deref())?;
         let row = name!(input).read(view)?.row;
@@ -92,6 +93,19 @@ macro_rules! find {
             ..found
         })
     }};
+}
+
+/// How an object is encrypted is for its writer to say.
+fn refuse_encryption(call: &Call) -> Result<(), S3Error> {
+    const NAME: &str = "x-amz-server-side-encryption";
+    match call.header(NAME) {
+        None => Ok(()),
+        Some(value) => {
+            let message =
+                "x-amz-server-side-encryption header is not supported for this operation.";
+            Err(S3Error::argument(NAME, value, message))
+        }
+    }
 }
 
 fn select(
