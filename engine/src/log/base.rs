@@ -27,7 +27,7 @@ impl Base {
         if let Some(manifest) = &manifest {
             root.lsn = manifest.lsn();
             for named in &manifest.snapshots {
-                let contents = load_whole(disk, directory, manifest, named)?;
+                let contents = load(disk, directory, manifest, named, None)?;
                 root.install(named.space, contents);
             }
         }
@@ -54,7 +54,7 @@ impl Base {
             root.lsn = manifest.lsn();
             for named in &manifest.snapshots {
                 let mut damages = Vec::new();
-                match load(disk, directory, manifest, named, &mut damages) {
+                match load(disk, directory, manifest, named, Some(&mut damages)) {
                     Ok(contents) => root.install(named.space, contents),
                     Err(error) => damages.push(error),
                 }
@@ -124,56 +124,43 @@ impl Base {
     }
 }
 
-/// A key space out of its snapshot, which must be what the manifest says.
-fn load_whole(
-    disk: &dyn Disk,
-    directory: &Path,
-    manifest: &Manifest,
-    named: &Named,
-) -> Result<Contents, Error> {
-    let mut damages = Vec::new();
-    let contents = load(disk, directory, manifest, named, &mut damages)?;
-    match damages.into_iter().next() {
-        Some(damage) => Err(damage),
-        None => Ok(contents),
-    }
-}
-
-/// The blocks of a snapshot that are not damaged; `damages` gets what the others suffer from.
+/// A key space out of its snapshot, which must be what the manifest says. With `damages`, goes on behind what is damaged:
+/// they get all of it.
 fn load(
     disk: &dyn Disk,
     directory: &Path,
     manifest: &Manifest,
     named: &Named,
-    damages: &mut Vec<Error>,
+    mut damages: Option<&mut Vec<Error>>,
 ) -> Result<Contents, Error> {
     let origin = manifest.origin(named);
     let path = origin.path(&directory.join(snapshot::DIRECTORY_NAME));
     let mut reader = Reader::open(disk, &path, &origin)?;
     let mut builder = Builder::default();
+    let mut is_damaged = false;
     loop {
-        match reader.block(|key, value| builder.push(key, value)) {
-            Ok(true) => {}
+        let error = match reader.block(|key, value| builder.push(key, value)) {
+            Ok(true) => continue,
             Ok(false) => break,
-            // It lacks what was damaged before.
-            Err(_) if !damages.is_empty() && reader.is_at_footer() => break,
-            Err(error) => {
-                damages.push(error);
-                match reader.skip() {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    Err(error) => {
-                        damages.push(error);
-                        break;
-                    }
-                }
-            }
+            Err(error) => error,
+        };
+        // The end lacks what was damaged before.
+        if is_damaged && reader.is_at_footer() {
+            break;
+        }
+        match &mut damages {
+            None => return Err(error),
+            Some(damages) => damages.push(error),
+        }
+        is_damaged = true;
+        if !reader.skip()? {
+            break;
         }
     }
     let found = (reader.summary(), reader.file_bytes());
-    if damages.is_empty() && found != (named.summary, named.file_bytes) {
+    if !is_damaged && found != (named.summary, named.file_bytes) {
         let reason = "it is whole, but not the one that MANIFEST names";
-        damages.push(corrupt(&path, 0, named.lsn, reason));
+        return Err(corrupt(&path, 0, named.lsn, reason));
     }
     Ok(Contents {
         entries: builder.finish(),

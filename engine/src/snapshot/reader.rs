@@ -199,23 +199,31 @@ struct Entries<'a> {
 impl Entries<'_> {
     fn check(self, count: u32, mut each: impl FnMut(&[u8], &[u8])) -> Result<(), &'static str> {
         let mut rest = self.payload;
-        let mut last = self.last_key.as_deref();
+        let before = self.last_key.take();
+        let mut last = before.as_deref();
+        let mut checked = Ok(());
         for _ in 0..count {
-            let (key, value);
-            (key, value, rest) = entry(rest).ok_or("a block's entries are damaged")?;
+            let Some((key, value, later)) = entry(rest) else {
+                checked = Err("a block's entries are damaged");
+                break;
+            };
             if last.is_some_and(|last| last >= key) {
-                return Err("its keys are not in order");
+                checked = Err("its keys are not in order");
+                break;
             }
             each(key, value);
-            last = Some(key);
+            (last, rest) = (Some(key), later);
             self.found.count += 1;
             self.found.bytes += (key.len() + value.len()) as u64;
         }
-        if !rest.is_empty() {
-            return Err("a block's entries are damaged");
-        }
+        // Also of a block that is damaged further on: who goes on behind it has seen these.
         *self.last_key = last.map(<[u8]>::to_vec);
-        Ok(())
+        checked?;
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err("a block's entries are damaged")
+        }
     }
 }
 

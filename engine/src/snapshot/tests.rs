@@ -205,3 +205,30 @@ fn names_hold_key_space_and_transaction() {
         assert_eq!(named(name), None, "{name}");
     }
 }
+
+/// A bug wrote it: all checksums are right.
+#[test]
+fn who_goes_on_behind_damage_gets_keys_in_order_all_the_same() {
+    let disk = Simulated::default();
+    let mut writer = Writer::create(&disk, Path::new(PATH), &ORIGIN).expect("there is a disk");
+    for block in [&b"5936"[..], b"78"] {
+        block.iter().for_each(|key| writer.push(&[*key], b""));
+        writer.flush().expect("there is a disk");
+    }
+    writer.finish().expect("there is a disk");
+    let mut reader = Reader::open(&disk, Path::new(PATH), &ORIGIN).expect("it is there");
+    let mut keys = Vec::new();
+    let mut damages = 0;
+    loop {
+        match reader.block(|key, _| keys.extend_from_slice(key)) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(_) if reader.is_at_footer() => break,
+            Err(_) => {
+                damages += 1;
+                assert!(reader.skip().expect("there is a disk"));
+            }
+        }
+    }
+    assert_eq!((keys.as_slice(), damages), (&b"59"[..], 2));
+}
