@@ -337,6 +337,8 @@ impl World {
     }
 
     fn require_survival(&self, view: &View, acknowledged: &BTreeSet<Note>, crash: Crash) -> bool {
+        // Before: what is refused only after the crash may be found.
+        let refused = self.known(|known| known.refused.clone());
         let (found, clean) = self.found(crash);
         require_no_gap(&found);
         let (shown, found) = (notes(view), notes(&found));
@@ -346,7 +348,6 @@ impl World {
             shown.difference(&found)
         );
         assert!(acknowledged.is_subset(&found), "acknowledged, and lost");
-        let refused = self.known(|known| known.refused.clone());
         assert!(found.is_disjoint(&refused), "refused, and found");
         clean
     }
