@@ -20,6 +20,7 @@
 //! A search looks at slots only, which are next to each other, and then at the one entry, or the few, with an equal head.
 
 use super::large::Large;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 pub(super) const SLOT_BYTES: usize = 8;
@@ -50,7 +51,7 @@ impl Form {
     }
 }
 
-/// How much of a page an entry takes up. One that is outside counts for more than it takes, so that a leaf never holds
+/// How much of a page an entry takes up: at most 3/16, so that halves of a page have room for one more. One that is outside counts for more than it takes, so that a leaf never holds
 /// many of them: to copy it costs a reference for each.
 fn weight<const PAGE: usize>(page_bytes: usize, form: Form) -> usize {
     let outside = if form == Form::Inline { 0 } else { PAGE / 32 };
@@ -113,7 +114,7 @@ impl<'a> Item<'a> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 struct Slot(u64);
 
 impl Slot {
@@ -295,12 +296,13 @@ impl<'a> Page<'a> {
         let prefix = &self.key(0)[..common];
         let (start, rest) = key.split_at(common.min(key.len()));
         match start.cmp(prefix) {
-            std::cmp::Ordering::Less => Err(0),
-            std::cmp::Ordering::Greater => Err(self.count()),
-            std::cmp::Ordering::Equal => self.among_equal_heads(key, rest),
+            Ordering::Less => Err(0),
+            Ordering::Greater => Err(self.count()),
+            Ordering::Equal => self.among_equal_heads(key, rest),
         }
     }
 
+    /// Where the key is, or would be, if it starts as all others do; `rest` is what follows that.
     #[inline]
     fn among_equal_heads(self, key: &[u8], rest: &[u8]) -> Result<usize, usize> {
         let slots = self.slots();
@@ -315,9 +317,9 @@ impl<'a> Page<'a> {
         while low < high {
             let middle = low + (high - low) / 2;
             match self.key(middle).cmp(key) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Ok(middle),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Ok(middle),
             }
         }
         Err(low)
