@@ -84,7 +84,11 @@ impl<const PAGE: usize> Leaf<PAGE> {
 
     /// There is room for it.
     pub(super) fn insert(&mut self, at: usize, item: Item<'_>) {
-        let bytes = self.page().filled() + SLOT_BYTES + item.page_bytes();
+        let page = self.page();
+        let bytes = page.filled() + SLOT_BYTES + item.page_bytes();
+        // Where one comes at the end, more will follow.
+        let is_outgrown = at == page.count() && bytes > page.bytes.len();
+        let bytes = if is_outgrown { 2 * bytes } else { bytes };
         self.edit(bytes, |mut page| page.insert(at, item));
     }
 
