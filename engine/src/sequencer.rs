@@ -264,12 +264,12 @@ impl Shared {
                 } else {
                     Vec::new()
                 };
-                drop(open);
+                self.take_back(open);
                 return self.answer_read(queue, result, callbacks);
             }
         };
         if let Some(failure) = refusal {
-            drop(open);
+            self.take_back(open);
             if matches!(failure, Failure::NoSpace { .. }) {
                 self.nudge_locked(&mut queue);
             }
@@ -277,6 +277,15 @@ impl Shared {
         }
         let done = open.finish();
         self.accept(queue, result, done)
+    }
+
+    /// Undoes what the closure did. The head then holds copies of the nodes that were changed back; if it is what readers
+    /// see, it shares theirs again, so that refused writes don't double the state in memory.
+    fn take_back(&self, mut open: OpenTxn<'_>) {
+        open.roll_back();
+        if open.queue.is_published() {
+            open.queue.head = (*self.published.read().root).clone();
+        }
     }
 
     /// Waits until there is room in the queue.
@@ -336,6 +345,9 @@ impl Shared {
             Some(in_flight) if queue.batch.waiters.is_empty() => in_flight.waiters.push(waiter),
             _ => queue.batch.waiters.push(waiter),
         }
+        if !self.committers_help && queue.is_enough(self.bytes_max) {
+            self.work.notify_one();
+        }
         Pending::queued(result, slot, None)
     }
 
@@ -366,7 +378,7 @@ impl Shared {
             slot: slot.clone(),
             callbacks: done.callbacks,
         });
-        let is_enough = queue.batch.waiters.len() >= queue.awaited || queue.is_full(self.bytes_max);
+        let is_enough = queue.is_enough(self.bytes_max);
         drop(queue);
         if is_enough && !self.committers_help {
             self.work.notify_one();
@@ -601,6 +613,11 @@ impl Queue {
         }
     }
 
+    /// Has the batch all that the log waits for?
+    fn is_enough(&self, bytes_max: usize) -> bool {
+        self.batch.waiters.len() >= self.awaited || self.is_full(bytes_max)
+    }
+
     /// Is the head what readers see?
     fn is_published(&self) -> bool {
         self.batch.waiters.is_empty() && self.in_flight.is_none()
@@ -617,7 +634,8 @@ impl Queue {
 /// The head while a closure runs on it. Dropped, also by a panic, it gives the head back as it was.
 struct OpenTxn<'a> {
     queue: &'a mut Queue,
-    /// Of all keys and values, before; told only if the state takes more memory than it may.
+    /// Of all keys and values, before; told only if the state takes nearly as much memory as it may, or more. One
+    /// transaction that leads there from further away does not make the state smaller.
     bytes_before: Option<u64>,
     txn: Option<Txn>,
 }
@@ -625,8 +643,8 @@ struct OpenTxn<'a> {
 impl<'a> OpenTxn<'a> {
     fn new(queue: &'a mut Queue, logged: Logged, memory_bytes_max: Option<u64>) -> OpenTxn<'a> {
         let root = mem::take(&mut queue.head);
-        let is_full = memory_bytes_max.is_some_and(|max| root.memory_bytes() > max);
-        let bytes_before = is_full.then(|| root.bytes());
+        let is_near = |max: u64| root.memory_bytes() > max - max / 8;
+        let bytes_before = memory_bytes_max.is_some_and(is_near).then(|| root.bytes());
         let txn = Txn::new(root, logged, mem::take(&mut queue.effects));
         OpenTxn {
             queue,
@@ -692,12 +710,18 @@ impl<'a> OpenTxn<'a> {
     }
 }
 
-impl Drop for OpenTxn<'_> {
-    fn drop(&mut self) {
+impl OpenTxn<'_> {
+    fn roll_back(&mut self) {
         if let Some(mut txn) = self.txn.take() {
             self.queue.head = txn.roll_back();
             self.queue.keep_effects(txn.finish().effects.bytes);
         }
+    }
+}
+
+impl Drop for OpenTxn<'_> {
+    fn drop(&mut self) {
+        self.roll_back();
     }
 }
 

@@ -297,6 +297,8 @@ impl Runner<'_> {
         let next = Timestamp(now.0 + wait_ms.min(RETRY_MS_MAX));
         let call = self.call(service);
         let moved = call.commit(|txn| {
+            // Else it would stand before all others, and those that free memory never came.
+            txn.even_if_full();
             if jobs.take(txn, job)? {
                 let failures = job.row.failures.saturating_add(1);
                 jobs.put(

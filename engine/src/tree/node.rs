@@ -118,9 +118,16 @@ impl<const PAGE: usize> Node<PAGE> {
                 branch.child_mut(first).delete_range(from, to, tally);
                 if last > first {
                     branch.child_mut(last).delete_range(from, to, tally);
+                    // Now, or its neighbour could be joined with it, and hide it.
+                    if branch.child(first).is_empty() {
+                        tally.less += branch.remove(first).size();
+                        last = first;
+                    }
                     tidy(branch, last, tally);
                 }
-                tidy(branch, first, tally);
+                if first < branch.count() {
+                    tidy(branch, first, tally);
+                }
             }
         }
         tally.more += self.own_size();

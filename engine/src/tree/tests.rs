@@ -1,7 +1,7 @@
 //! The tree beside a `BTreeMap`, with pages so short that nodes are cut and joined all the time.
 
 use super::node::Node;
-use super::{Batch, Builder, Old, Size, Tree};
+use super::{Batch, Builder, Old, PAGE_BYTES, Size, Tree};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -266,6 +266,24 @@ fn run<const PAGE: usize>(steps: &[Step]) {
         check(&tree, &model);
     }
     kept.iter().for_each(|(tree, model)| check(tree, model));
+}
+
+/// With pages as long as they really are, branches have so many children that they are joined, too: also with one that a
+/// deletion left empty.
+#[test]
+fn a_range_over_many_branches_leaves_no_empty_node() {
+    let (mut tree, mut model) = (Tree::<PAGE_BYTES>::default(), Model::new());
+    for number in 0..6000u32 {
+        put(&mut tree, &mut model, &number.to_be_bytes(), &[7; 60]);
+    }
+    for from in [0u32, 1, 900, 2500] {
+        for to in (from..6000).step_by(211) {
+            let (mut tree, mut model) = (tree.clone(), model.clone());
+            let (from, to) = (from.to_be_bytes(), to.to_be_bytes());
+            delete_range(&mut tree, &mut model, &from, Some(&to));
+            check(&tree, &model);
+        }
+    }
 }
 
 /// `PROPTEST_CASES=20000 cargo test --release -p cumulog-engine tree::` is the long run.

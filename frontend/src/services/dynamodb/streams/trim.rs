@@ -29,6 +29,8 @@ const SLICE_BYTES: usize = 8 + 4 + 4;
 
 /// Trims the stream of this ARN; says when to do it again.
 pub(crate) fn trim(call: &Call, txn: &mut Txn, arn: &str) -> Result<Option<Timestamp>, Failure> {
+    // It makes room, in the end.
+    txn.even_if_full();
     let Some(key) = parse_arn(arn) else {
         return Ok(None);
     };

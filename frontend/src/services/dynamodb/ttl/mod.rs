@@ -238,6 +238,8 @@ fn first(read: &impl Read, table: &Table) -> Result<Option<(u64, Vec<u8>)>, RowE
 
 /// Deletes items that are due, of the table with this ARN; says when the next are.
 pub(crate) fn expire(call: &Call, txn: &mut Txn, arn: &str) -> Result<Option<Timestamp>, Failure> {
+    // It makes room, even if a stream keeps what went.
+    txn.even_if_full();
     let Some((table, _)) = open(call, txn, arn)? else {
         return Ok(None);
     };
