@@ -31,7 +31,7 @@
 use crate::disk::{Access, Disk, Site, read_full, write_full};
 use crate::error::{Error, Failure};
 use crate::log::record::Link;
-use crate::log::segment::{Cut, Id};
+use crate::log::segment::{Cut, Id, SEQUENCE_MAX};
 use crate::snapshot::{Origin, Summary};
 use crate::store::Lsn;
 use serde::Deserialize;
@@ -206,8 +206,7 @@ impl Manifest {
         if self.snapshots.iter().any(|named| named.lsn > self.lsn()) {
             return Some("it names a snapshot of a later state");
         }
-        // The next segment needs a number of its own.
-        if self.cut.sequence == 0 || self.cut.sequence >= u64::MAX - 1 {
+        if self.cut.sequence == 0 || self.cut.sequence > SEQUENCE_MAX {
             return Some("it names no possible segment");
         }
         None

@@ -38,7 +38,8 @@
 //! # Limits
 //!
 //! While it runs, a compaction takes the space of the snapshots that it writes beside all that is there. On a disk without
-//! that room it fails, and the log goes on growing into what is left.
+//! that room it fails, and the log goes on growing into what is left. It doesn't begin before there is a spare segment for
+//! the log to go on in: otherwise it would take the room that deletions need on a full disk.
 //!
 //! Snapshots are read again through the kernel's cache: that finds errors of this program and of memory, not of the medium.
 

@@ -35,7 +35,9 @@
 use super::DIRECTORY_NAME;
 use super::base::Base;
 use super::record::{self, CODEC_MESSAGEPACK, HEADER_BYTES, Header, Kind, Link, Seed};
-use super::segment::{self, BLOCK_BYTES, Block, Cut, VERSION_MAJOR, file_name, sequence_of};
+use super::segment::{
+    self, BLOCK_BYTES, Block, Cut, SEQUENCE_MAX, VERSION_MAJOR, file_name, sequence_of,
+};
 use super::window::Window;
 use crate::bulk::Bulk;
 use crate::disk::{Access, Disk, File, read_full};
@@ -139,8 +141,8 @@ impl Files {
 
     fn add(&mut self, disk: &dyn Disk, sequence: u64) -> Result<(), Error> {
         let path = self.directory.join(file_name(sequence));
-        if sequence == u64::MAX {
-            let reason = "its number is the last one: the next segment would have to replace it";
+        if sequence > SEQUENCE_MAX {
+            let reason = "its number leaves none for the segments after it";
             return Err(corrupt(&path, 0, Lsn(0), reason));
         }
         let file = disk

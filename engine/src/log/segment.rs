@@ -170,6 +170,9 @@ fn id(block: &[u8; ENCODED_BYTES], at: usize) -> Id {
 /// What every segment keeps free at its end, for the control records that finish it.
 pub(crate) const RESERVE_BYTES: u64 = 2 * HEADER_BYTES as u64;
 
+/// Nobody ever gets so far: a higher number is damage, and those after it would soon be used up.
+pub(crate) const SEQUENCE_MAX: u64 = u64::MAX / 2;
+
 /// The file name of a segment.
 pub(crate) fn file_name(sequence: u64) -> String {
     format!("{sequence:012}.log")

@@ -123,6 +123,15 @@ impl Spares {
         failed.map(|(tried, _)| *tried + RETRY)
     }
 
+    /// Is there a spare? An error says why there won't be one soon.
+    pub(crate) fn is_ready(&self) -> Result<bool, Failure> {
+        match (&self.state, &self.failed) {
+            (State::Ready(_), _) => Ok(true),
+            (State::None, Some((_, failure))) => Err(failure.clone()),
+            (State::None | State::Running(_), _) => Ok(false),
+        }
+    }
+
     /// Sees to it that there is a spare.
     pub(crate) fn tend(&mut self, now: Instant) {
         if matches!(&self.state, State::Running(task) if task.is_finished()) {

@@ -419,6 +419,16 @@ impl Writer {
         }
     }
 
+    /// May the segment be ended before it is full? Only if the next one is there: on a full disk, deletions go on in what is
+    /// left of this one.
+    pub(crate) fn may_cut(&self) -> Result<bool, Failure> {
+        if self.appendable {
+            self.spares.is_ready()
+        } else {
+            Ok(true)
+        }
+    }
+
     /// Ends the segment, and makes all of it durable: the log goes on in the next one, from the place returned. For a
     /// compaction, which gives up everything before it. Should it fail, no more was lost than the segment's unused end, and that
     /// is given back.

@@ -98,8 +98,13 @@ impl Ordeal {
         let mut losses = vec![Loss::All, Loss::None, Loss::Torn(0), Loss::Torn(1)];
         if depth == 0 {
             losses.extend([Loss::Zeros, Loss::Garbage(0), Loss::Garbage(1)]);
-            losses.extend((0..unsynced).map(Loss::One));
-            losses.extend((1..unsynced).map(Loss::Prefix));
+            // Beside compactions, the earlier ones are left to the crashes at operations before.
+            let first = match self.plan.compactions {
+                Some(_) => unsynced.saturating_sub(6),
+                None => 0,
+            };
+            losses.extend((first..unsynced).map(Loss::One));
+            losses.extend((first.max(1)..unsynced).map(Loss::Prefix));
             losses.extend((2..8).map(Loss::Torn));
         }
         losses.into_iter().map(Crash::Power).collect()

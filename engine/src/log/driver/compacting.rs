@@ -29,16 +29,20 @@ impl Driver {
             }
             self.tell_of_compactions();
         }
+        let may_cut = self.writer.may_cut();
         let log = self.growth();
-        if self.compactor.is_wanted(now, log, &self.shared) {
-            self.begin_compaction(now);
+        // A spare in preparation is waited for, as it will nudge the log.
+        if may_cut != Ok(false) && self.compactor.is_wanted(now, log, &self.shared) {
+            self.begin_compaction(may_cut, now);
             self.tell_of_compactions();
         }
     }
 
-    fn begin_compaction(&mut self, now: Instant) {
-        let cut = self.writer.cut();
-        match cut {
+    fn begin_compaction(&mut self, may_cut: Result<bool, Failure>, now: Instant) {
+        if let Err(failure) = may_cut {
+            return self.compactor.failed(&failure, Some(now));
+        }
+        match self.writer.cut() {
             Ok(cut) => {
                 self.at_next_cut = self.size();
                 // Nothing is in flight: what is published is what is written.

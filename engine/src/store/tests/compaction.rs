@@ -385,3 +385,44 @@ fn an_opening_makes_the_manifest_durable_before_it_removes_anything() {
         }
     }
 }
+
+/// Every try begins a new segment, and the disk has no room for the snapshot.
+#[test]
+fn compactions_that_find_no_room_leave_enough_for_deletions() {
+    let disk = Simulated::default();
+    let mut lab = Lab::open_with(
+        &disk,
+        Options {
+            compaction_bytes_min: 1 << 10,
+            ..options(Durability::Power)
+        },
+    );
+    lab.put_many(SPACE, 40, 5000);
+    lab.pass(Duration::from_secs(1));
+    disk.set_space(Some(100 << 10));
+    let keys = lab.store.view().count(SPACE) as u32;
+    for number in 0..keys - 25 {
+        let deleted = lab
+            .store
+            .commit(|txn| Ok::<_, ()>(txn.delete(SPACE, &number.to_be_bytes())));
+        lab.settle();
+        assert_eq!(deleted.wait().expect("a deletion"), Ok(true), "{number}");
+        // Long enough for another try, each time.
+        lab.pass(Duration::from_secs(1000));
+        drop(lab.store.compact(Pace::Full));
+        lab.settle();
+    }
+    assert!(
+        lab.store
+            .status()
+            .compactions
+            .error
+            .is_some_and(|error| error.contains("no space"))
+    );
+    disk.set_space(None);
+    lab.pass(Duration::from_secs(1));
+    lab.compact().expect("there is room again");
+    assert_eq!(lab.store.status().compactions.error, None);
+    let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
+    assert_eq!(Lab::open(&disk).store.view().count(SPACE), 25);
+}
