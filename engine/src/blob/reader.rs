@@ -76,27 +76,35 @@ pub(super) struct Source {
 }
 
 impl Blobs {
+    fn path_of(&self, id: u64, row: &Row) -> PathBuf {
+        match (&row.place, &self.home) {
+            (Place::File, Some(home)) => home.blob_path(id),
+            (Place::Pack(pack, _), Some(home)) => home.pack_path(*pack),
+            (Place::Spill(_), _) => self.spill.path().clone(),
+            (Place::Inline(_) | Place::File | Place::Pack(..), _) => PathBuf::new(),
+        }
+    }
+
     pub(super) fn open(&self, id: u64, row: Row) -> Result<Source, Error> {
-        let (path, file) = match (&row.place, &self.home) {
-            (Place::Inline(_), _) => (PathBuf::new(), None),
-            (Place::Spill(_), _) => (self.spill.path().clone(), self.spill.file()),
-            (Place::File, Some(home)) => {
-                let path = home.blob_path(id);
-                let file = self.open_file(&path)?;
-                (path, Some(file))
-            }
+        let path = self.path_of(id, &row);
+        if !row.is_sound() {
+            // Whoever goes through its pieces would go by a length that nothing vouches for.
+            return Err(damaged(&path, 0, "its row contradicts itself"));
+        }
+        let file = match (&row.place, &self.home) {
+            (Place::Inline(_), _) => None,
+            (Place::Spill(_), _) => self.spill.file(),
+            (Place::File, Some(_)) => Some(self.open_file(&path)?),
             (Place::Pack(pack, _), Some(home)) => {
-                let path = home.pack_path(*pack);
                 let current = home
                     .packs
                     .lock()
                     .current(*pack)
                     .map(|pack| pack.file.clone());
-                let file = match current {
+                Some(match current {
                     Some(file) => file,
                     None => self.open_file(&path)?,
-                };
-                (path, Some(file))
+                })
             }
             (Place::File | Place::Pack(..), None) => return Err(Error::NoSuchBlob { id }),
         };

@@ -69,6 +69,16 @@ impl Row {
         self.bytes.div_ceil(PIECE_BYTES as u64)
     }
 
+    /// Do its length and its checksums, or its body, agree?
+    pub(super) fn is_sound(&self) -> bool {
+        let pieces = self.piece_count();
+        match &self.place {
+            Place::Inline(body) => body.len() as u64 == self.bytes,
+            Place::Pack(..) | Place::File => self.crcs.len() as u64 / 4 == pieces,
+            Place::Spill(blocks) => blocks.len() as u64 == pieces,
+        }
+    }
+
     /// Where in the body a piece starts, and how long it is; zero past the end.
     pub(super) fn piece(&self, index: u64) -> (u64, usize) {
         let start = index.saturating_mul(PIECE_BYTES as u64);

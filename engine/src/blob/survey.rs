@@ -77,7 +77,7 @@ impl Blobs {
             Place::File | Place::Pack(..) => {}
         }
         survey.count += 1;
-        survey.bytes += row.bytes;
+        survey.bytes = survey.bytes.saturating_add(row.bytes);
         if row.place == Place::File {
             survey.findings.extend(self.more_than_body(id, row.bytes));
         }

@@ -164,11 +164,10 @@ impl Compactor {
         (self.looked, self.retry_at) = (Some((now, log)), None);
         let root = shared.view().root;
         let balance = Balance::of(log, self.manifest.as_ref(), &root, &self.ephemeral);
-        let in_packs = shared
-            .blobs
-            .sparse_bytes()
-            .saturating_sub(self.left_in_packs);
-        balance.is_due(self.bytes_min) || in_packs >= self.bytes_min
+        let sparse = shared.blobs.sparse_bytes();
+        // What was left is less once it went after all, or new garbage would be taken for it.
+        self.left_in_packs = self.left_in_packs.min(sparse);
+        balance.is_due(self.bytes_min) || sparse - self.left_in_packs >= self.bytes_min
     }
 
     /// When to look whether one is due; `None`: nothing has changed since the last look.
@@ -213,7 +212,7 @@ impl Compactor {
             Ok(worker) => self.running = Running::There(worker),
             Err(error) => {
                 let failure = Failure::io("start a thread for", &self.directory)(error);
-                self.failed(&failure, None);
+                self.failed(&failure, Some(sync::now()));
             }
         }
     }

@@ -118,7 +118,11 @@ pub(crate) fn at_opening(
     directory: &Path,
     manifest: Option<&Manifest>,
 ) -> Result<(), Error> {
-    let leftovers = Leftovers::find(disk, directory, manifest);
+    let mut leftovers = Leftovers::find(disk, directory, manifest);
+    // Nobody prepares a segment yet, so one in the making is of an earlier run, which gave it a number that may be taken.
+    leftovers.add_from(disk, &directory.join(log::DIRECTORY_NAME), |name| {
+        name.ends_with(".log.tmp").then_some(true)
+    });
     let remove = |paths: Vec<PathBuf>| paths.iter().for_each(|path| drop(disk.remove(path)));
     remove(leftovers.temporary);
     if leftovers.superseded.is_empty() {
