@@ -65,7 +65,7 @@ impl<const PAGE: usize> Branch<PAGE> {
 
     /// Has it so few children that it should be joined with a neighbour?
     pub(super) fn is_small(&self) -> bool {
-        self.count() < children_max::<PAGE>() / 4
+        self.count() <= children_max::<PAGE>() / 4
     }
 
     /// Do the children of both make one branch with some room left?

@@ -286,6 +286,47 @@ fn a_range_over_many_branches_leaves_no_empty_node() {
     }
 }
 
+/// The same in large steps, so that trees of pages as long as they really are grow to several levels and shrink again.
+#[test]
+fn large_trees_do_it_too() {
+    let (mut tree, mut model) = (Tree::<PAGE_BYTES>::default(), Model::new());
+    let mut kept = Vec::new();
+    let mut random = 1u64;
+    let mut next = |below: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (random >> 33) % below
+    };
+    for round in 0..120 {
+        let (first, stride, count) = (next(90_000), next(3) * 46 + 1, next(4000));
+        let keys = (0..count).map(|number| item((first + number * stride) % 90_000));
+        match next(6) {
+            0..2 => keys.for_each(|key| {
+                put(
+                    &mut tree,
+                    &mut model,
+                    &key,
+                    &vec![round; first as usize % 120],
+                )
+            }),
+            2 => keys.for_each(|key| delete(&mut tree, &mut model, &key)),
+            3 => {
+                let to = item(first + 4 * count);
+                delete_range(&mut tree, &mut model, &item(first), Some(&to));
+            }
+            4 => {
+                let value = |key: &[u8; 23]| (key[22] < 170).then(|| vec![round; 80]);
+                let changes: Vec<_> = keys.map(|key| (key.to_vec(), value(&key))).collect();
+                apply(&mut tree, &mut model, &changes);
+            }
+            _ => kept.push((tree.clone(), model.clone())),
+        }
+        check(&tree, &model);
+    }
+    kept.iter().for_each(|(tree, model)| check(tree, model));
+}
+
 /// `PROPTEST_CASES=20000 cargo test --release -p cumulog-engine tree::` is the long run.
 fn config() -> ProptestConfig {
     let config = ProptestConfig::default();
