@@ -25,7 +25,7 @@
 //!
 //! # What it costs
 //!
-//! An item of 23 + 64 bytes takes 106 bytes if it came in order, 121 if not. A change after a clone copies a leaf (3 KiB on
+//! An item of 23 + 64 bytes takes 106 bytes if it came in order, 123 if not. A change after a clone copies a leaf (3 KiB on
 //! average) and a branch a level, which takes a reference to each of its children, at most 32: most of the time goes there,
 //! since their counts are anywhere in memory. Three levels of branches hold a million items.
 //!

@@ -293,12 +293,17 @@ impl<'a> Page<'a> {
             return Err(0);
         }
         let common = usize::from(self.header.common);
-        let prefix = &self.key(0)[..common];
         let (start, rest) = key.split_at(common.min(key.len()));
+        let at = match self.among_equal_heads(key, rest) {
+            Ok(at) => return Ok(at),
+            Err(at) => at,
+        };
+        // All keys start alike, so any of them tells. This one is near to where the caller goes on.
+        let prefix = &self.key(at.min(self.count() - 1))[..common];
         match start.cmp(prefix) {
             Ordering::Less => Err(0),
             Ordering::Greater => Err(self.count()),
-            Ordering::Equal => self.among_equal_heads(key, rest),
+            Ordering::Equal => Err(at),
         }
     }
 
@@ -347,15 +352,15 @@ impl PageMut<'_> {
 
     /// Inserts an entry that belongs before that at `at`.
     pub(super) fn insert(&mut self, at: usize, item: Item<'_>) {
-        let common = if self.header.count == 0 {
-            item.key.len()
-        } else {
-            common_bytes(self.page().key(0), item.key)
-        };
-        if self.header.count == 0 {
-            self.header.common = u16::try_from(common).unwrap_or(u16::MAX);
-        } else if common < usize::from(self.header.common) {
-            self.set_heads(common);
+        match self.page().count().checked_sub(1) {
+            None => self.header.common = u16::try_from(item.key.len()).unwrap_or(u16::MAX),
+            Some(last) => {
+                // Any key would do: if it has less in common with one than all have, it has as much with each.
+                let common = common_bytes(self.page().key(at.min(last)), item.key);
+                if common < usize::from(self.header.common) {
+                    self.set_heads(common);
+                }
+            }
         }
         let head = head(&item.key[usize::from(self.header.common)..]);
         self.insert_slot(at, head);
