@@ -8,6 +8,7 @@ use super::segment::{BLOCK_BYTES, file_name};
 use crate::disk::{Access, Disk, File, Site};
 use crate::error::Failure;
 use crate::sync;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, JoinHandle};
 use std::fmt;
 use std::io;
@@ -65,8 +66,23 @@ impl fmt::Debug for Spares {
 
 enum State {
     None,
-    Running(JoinHandle<Result<Prepared, Failure>>),
+    /// With whether it is done: said before the notification, when the thread itself still has to end.
+    Running(JoinHandle<Result<Prepared, Failure>>, Arc<AtomicBool>),
     Ready(Prepared),
+}
+
+/// Says that the preparation is over, also if it panicked.
+struct AtEnd {
+    is_done: Arc<AtomicBool>,
+    notify: Notify,
+}
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        // In this order: who is notified looks only once.
+        self.is_done.store(true, Ordering::SeqCst);
+        (self.notify)();
+    }
 }
 
 impl Spares {
@@ -128,13 +144,13 @@ impl Spares {
         match (&self.state, &self.failed) {
             (State::Ready(_), _) => Ok(true),
             (State::None, Some((_, failure))) => Err(failure.clone()),
-            (State::None | State::Running(_), _) => Ok(false),
+            (State::None | State::Running(..), _) => Ok(false),
         }
     }
 
     /// Sees to it that there is a spare.
     pub(crate) fn tend(&mut self, now: Instant) {
-        if matches!(&self.state, State::Running(task) if task.is_finished()) {
+        if matches!(&self.state, State::Running(_, done) if done.load(Ordering::SeqCst)) {
             self.collect(now);
         }
         let due = self.failed.is_none() || self.retry_at().is_some_and(|retry_at| now >= retry_at);
@@ -146,15 +162,19 @@ impl Spares {
             let done = request.prepare();
             return self.settle(done, now);
         };
+        let is_done = Arc::new(AtomicBool::new(false));
+        let at_end = AtEnd {
+            is_done: is_done.clone(),
+            notify,
+        };
         let task = thread::Builder::new()
             .name("cumulog-spare".into())
             .spawn(move || {
-                let done = request.prepare();
-                notify();
-                done
+                let _at_end = at_end;
+                request.prepare()
             });
         match task {
-            Ok(task) => self.state = State::Running(task),
+            Ok(task) => self.state = State::Running(task, is_done),
             Err(error) => {
                 self.failed = Some((
                     now,
@@ -212,7 +232,7 @@ impl Spares {
 
     fn collect(&mut self, now: Instant) {
         let task = match mem::replace(&mut self.state, State::None) {
-            State::Running(task) => task,
+            State::Running(task, _) => task,
             other => return self.state = other,
         };
         let bug = || io::Error::other("the thread panicked");

@@ -7,6 +7,7 @@ use std::sync::{LazyLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 pub(crate) use shuttle::sync::{atomic, mpsc};
+pub(crate) use shuttle::thread;
 
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
@@ -47,7 +48,7 @@ pub(crate) struct MutexGuard<'a, T> {
 impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
         if self.guard.is_some() && !std::thread::panicking() {
-            shuttle::thread::sleep(Duration::ZERO);
+            thread::sleep(Duration::ZERO);
         }
     }
 }
@@ -133,7 +134,7 @@ impl Condvar {
     ) -> Waited {
         if condition(guard) {
             guard.guard = None;
-            shuttle::thread::yield_now();
+            thread::yield_now();
             let again = guard.mutex.0.lock();
             guard.guard = Some(again.unwrap_or_else(PoisonError::into_inner));
         }
@@ -158,64 +159,4 @@ pub(crate) fn now() -> Instant {
 
 fn pass_until(time: Instant) {
     PASSED.set(PASSED.get().max(time.saturating_duration_since(*BEGIN)));
-}
-
-pub(crate) mod thread {
-    //! shuttle's threads, which can be asked whether they are finished.
-
-    use std::io;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    pub(crate) use shuttle::thread::{Thread, current, park};
-
-    #[derive(Default)]
-    pub(crate) struct Builder(shuttle::thread::Builder);
-
-    impl Builder {
-        pub(crate) fn new() -> Builder {
-            Builder::default()
-        }
-
-        pub(crate) fn name(self, name: String) -> Builder {
-            Builder(self.0.name(name))
-        }
-
-        pub(crate) fn spawn<T: Send + 'static>(
-            self,
-            body: impl FnOnce() -> T + Send + 'static,
-        ) -> io::Result<JoinHandle<T>> {
-            let is_finished = Arc::new(AtomicBool::new(false));
-            let at_end = is_finished.clone();
-            let handle = self.0.spawn(move || {
-                let result = body();
-                at_end.store(true, Ordering::SeqCst);
-                result
-            })?;
-            Ok(JoinHandle {
-                handle,
-                is_finished,
-            })
-        }
-    }
-
-    #[derive(Debug)]
-    pub(crate) struct JoinHandle<T> {
-        handle: shuttle::thread::JoinHandle<T>,
-        is_finished: Arc<AtomicBool>,
-    }
-
-    impl<T> JoinHandle<T> {
-        pub(crate) fn join(self) -> std::thread::Result<T> {
-            self.handle.join()
-        }
-
-        pub(crate) fn is_finished(&self) -> bool {
-            self.is_finished.load(Ordering::SeqCst)
-        }
-
-        pub(crate) fn thread(&self) -> &Thread {
-            self.handle.thread()
-        }
-    }
 }
