@@ -426,3 +426,33 @@ fn compactions_that_find_no_room_leave_enough_for_deletions() {
     let disk = disk.restart(Crash::Power(Loss::All), Faults::default());
     assert_eq!(Lab::open(&disk).store.view().count(SPACE), 25);
 }
+
+/// It begins once the next segment is there, and is woken for that.
+#[test]
+fn a_compaction_waits_for_a_spare_that_is_in_preparation() {
+    let disk = Simulated::default();
+    let (gate, opened) = mpsc::channel::<()>();
+    let opened = Mutex::new(opened);
+    let hooked = Hooked::new(&disk, move |kind, path| {
+        if kind == OperationKind::SyncData && path.ends_with("000000000002.log.tmp") {
+            let _ = opened.lock().recv();
+        }
+        Ok(())
+    });
+    let mut lab = Lab::in_background(hooked);
+    lab.put("a", b"1").expect("there is a disk");
+    let mut asked = lab.store.compact(Pace::Full);
+    lab.settle();
+    assert!(!lab.store.status().compactions.running);
+    drop(gate);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut context = Context::from_waker(Waker::noop());
+    while Pin::new(&mut asked).poll(&mut context).is_pending() {
+        lab.store.shared.wait_for_work(Some(deadline));
+        assert!(Instant::now() < deadline);
+        lab.settle();
+    }
+    assert_eq!(lab.snapshot(), Lsn(1));
+    lab.close();
+    assert_eq!(Lab::open(&disk).keys(), "a");
+}
