@@ -382,8 +382,8 @@ impl<'a> Run<'a> {
         self.settle();
         match &mut self.session {
             Session::Stepped(stepped) => stepped.pause(time),
-            // Real time: a little of it does what there is to do.
-            Session::Threaded(_) => thread::sleep(Duration::from_micros(100)),
+            // Its time is real: whoever has something to do gets a turn.
+            Session::Threaded(_) => thread::yield_now(),
         }
     }
 
