@@ -29,16 +29,12 @@ pub(crate) struct Request {
     pub(crate) query: Option<String>,
     pub(crate) headers: Arc<HeaderMap>,
     /// Where it came from.
-    pub(crate) peer: Option<IpAddr>,
+    pub(crate) peer: IpAddr,
 }
-
-/// Where a connection comes from, among a request's extensions.
-#[derive(Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 impl Request {
     /// Takes a request apart.
-    pub(crate) fn split(request: hyper::Request<Incoming>) -> (Self, Arriving) {
+    pub(crate) fn split(request: hyper::Request<Incoming>, peer: IpAddr) -> (Self, Arriving) {
         let (mut parts, body) = request.into_parts();
         presigned::add_hoisted(&mut parts.headers, parts.uri.query());
         let body = Arriving::new(body, &parts.headers);
@@ -48,7 +44,7 @@ impl Request {
             query: parts.uri.query().map(str::to_owned),
             // An absolute URI names the host as well; the header is what clients sign.
             headers: Arc::new(parts.headers),
-            peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
+            peer,
         };
         (request, body)
     }

@@ -8,7 +8,7 @@
 use std::{
     convert::Infallible,
     io::{self, Write as _},
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
@@ -28,7 +28,7 @@ use tokio::{
 use crate::{
     clock::{Clock, SystemClock},
     emulator::{self, Emulator},
-    http::{Peer, Response},
+    http::Response,
     init, jobs,
     log::{Level, Log},
     protocol, services,
@@ -136,10 +136,7 @@ async fn serve(
         // Small answers must not wait for the client's acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
         let emulator = Arc::clone(&emulator);
-        let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer.ip()));
-            answer(Arc::clone(&emulator), request)
-        });
+        let answer = service_fn(move |request| answer(Arc::clone(&emulator), request, peer.ip()));
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), answer));
         // An error here is the client's: it went away or does not speak HTTP.
         tokio::spawn(async move { drop(connection.await) });
@@ -167,8 +164,9 @@ fn announce(emulator: &Emulator) -> io::Result<()> {
 async fn answer(
     emulator: Arc<Emulator>,
     request: hyper::Request<Incoming>,
+    peer: IpAddr,
 ) -> Result<Response, Infallible> {
-    let answered = AssertUnwindSafe(protocol::handle(&emulator, request))
+    let answered = AssertUnwindSafe(protocol::handle(&emulator, request, peer))
         .catch_unwind()
         .await;
     Ok(answered.unwrap_or_else(|_| {

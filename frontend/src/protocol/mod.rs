@@ -9,6 +9,7 @@ mod form;
 mod website;
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -68,9 +69,15 @@ enum Unread {
 }
 
 /// Answers one request.
-pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming>) -> Response {
+///
+/// What few requests need is boxed: the future of every request would have room for it, and be copied with it.
+pub(crate) async fn handle(
+    emulator: &Emulator,
+    request: hyper::Request<Incoming>,
+    peer: IpAddr,
+) -> Response {
     let started = Instant::now();
-    let (request, body) = Request::split(request);
+    let (request, body) = Request::split(request, peer);
     let mut trace = Trace {
         service: "-",
         operation: "-",
@@ -87,7 +94,7 @@ pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming
         query: request.query.as_deref(),
         headers: &request.headers,
         credential: credential.as_ref(),
-        peer: request.peer,
+        peer: Some(request.peer),
         form: None,
     };
     let mut response = match cors::judge(emulator, &request, &signs) {
@@ -112,7 +119,7 @@ pub(crate) async fn handle(emulator: &Emulator, request: hyper::Request<Incoming
     response
 }
 
-/// The control plane takes what is ours, the services the rest.
+/// Websites take what is for their hosts, the control plane what is ours, the services the rest.
 async fn dispatch(
     emulator: &Emulator,
     request: &Request,
@@ -120,12 +127,13 @@ async fn dispatch(
     signs: Signs<'_>,
     trace: &mut Trace,
 ) -> Response {
-    if website::bucket(emulator, &signs).is_none()
-        && control::owns(request, signs.credential.is_some())
-    {
+    if let Some(bucket) = website::bucket(emulator, &signs) {
+        return Box::pin(website::answer(emulator, request, signs, bucket, trace)).await;
+    }
+    if control::owns(request, signs.credential.is_some()) {
         trace.service = "cumulog";
         trace.operation = control::operation(request);
-        return control::handle(emulator, request, &trace.lsn).await;
+        return Box::pin(control::handle(emulator, request, &trace.lsn)).await;
     }
     answer(emulator, request, body, signs, trace).await
 }
@@ -200,9 +208,6 @@ async fn answer(
     mut signs: Signs<'_>,
     trace: &mut Trace,
 ) -> Response {
-    if let Some(bucket) = website::bucket(emulator, &signs) {
-        return website::answer(emulator, request, signs, bucket, trace).await;
-    }
     let mut body = Unread::Arriving(body);
     let mut form = Bytes::new();
     if signs.needs_form() {
@@ -228,7 +233,7 @@ async fn answer(
         headers: &request.headers,
     };
     let answered = match form::bucket(&exchange) {
-        Some(bucket) => form::answer(&exchange, bucket, body, trace).await,
+        Some(bucket) => Box::pin(form::answer(&exchange, bucket, body, trace)).await,
         None => exchange.run(body, trace).await,
     };
     match answered {
