@@ -183,20 +183,21 @@ pub(crate) fn record(
         return Ok(());
     };
     let keys = keys_row(table, item);
-    let image = |of: Option<(&Item, &[u8])>, views: [&str; 2]| {
-        of.filter(|_| views.contains(&stream.view.as_str()))
-            .map(|(_, row)| row.to_vec())
-    };
-    let old = image(change.before, ["OLD_IMAGE", "NEW_AND_OLD_IMAGES"]);
-    let new = image(change.after, ["NEW_IMAGE", "NEW_AND_OLD_IMAGES"]);
+    let shows = |views: [&str; 2]| views.contains(&stream.view.as_str());
+    let old = change
+        .before
+        .filter(|_| shows(["OLD_IMAGE", "NEW_AND_OLD_IMAGES"]));
+    let new = change
+        .after
+        .filter(|_| shows(["NEW_IMAGE", "NEW_AND_OLD_IMAGES"]));
     let now_ms = call.clock().now().0;
     let row = RecordRow {
         created_ms: now_ms,
         event,
         expired: change.expired,
         keys: serde_bytes::Bytes::new(&keys),
-        old: old.as_deref().map(serde_bytes::Bytes::new),
-        new: new.as_deref().map(serde_bytes::Bytes::new),
+        old: old.map(|(_, row)| serde_bytes::Bytes::new(row)),
+        new: new.map(|(_, row)| serde_bytes::Bytes::new(row)),
     };
     let row = rmp_serde::to_vec(&row).expect("a record serializes");
     append(call, txn, table, stream, now_ms, &row)
