@@ -186,16 +186,25 @@ mod tests {
         let found = verified(|_, txn| {
             txn.put(Space::new(0x0102, "s3/objects"), b"not a key", b"\xc0");
             txn.put(Space::new(0x0201, "dynamodb/items"), b"k", b"not an item");
+            // An event whose keys are no item.
+            let record = b"\x96\x01\xa6Remove\xc2\xc4\x01k\xc0\xc0";
+            txn.put(Space::new(0x0209, "dynamodb/records"), b"k", record);
             txn.put(Space::new(0x7777, "future/things"), b"k", b"v");
         });
         let (kinds, texts): (Vec<_>, Vec<_>) = found.into_iter().unzip();
         assert_eq!(
             kinds,
-            [FindingKind::Row, FindingKind::Row, FindingKind::Unknown]
+            [
+                FindingKind::Row,
+                FindingKind::Row,
+                FindingKind::Row,
+                FindingKind::Unknown
+            ]
         );
         assert!(texts[0].starts_with("dynamodb/items k: "), "{texts:?}");
-        assert!(texts[1].starts_with("s3/objects not a key: "), "{texts:?}");
-        assert!(texts[2].contains("0x7777 (1 rows)"), "{texts:?}");
+        assert!(texts[1].starts_with("dynamodb/records k: "), "{texts:?}");
+        assert!(texts[2].starts_with("s3/objects not a key: "), "{texts:?}");
+        assert!(texts[3].contains("0x7777 (1 rows)"), "{texts:?}");
     }
 
     #[test]

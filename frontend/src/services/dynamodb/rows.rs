@@ -101,7 +101,7 @@ pub(crate) fn each_table(visitor: &impl TableVisitor) {
     visitor.on(TOKEN_TIMES);
     visitor.on(STREAMS);
     visitor.on(SHARDS);
-    visitor.raw(RECORDS, |row| RecordRow::decode(row).map(drop));
+    visitor.raw(RECORDS, |row| RecordRow::decode(row)?.check());
     visitor.raw(EXPIRIES, |row| match row {
         [] => Ok(()),
         _ => Err(RowError {
@@ -308,6 +308,12 @@ impl<'a> RecordRow<'a> {
             space: RECORDS.name,
             reason: error.to_string(),
         })
+    }
+
+    /// Whether its items can be read, too.
+    fn check(&self) -> Result<(), RowError> {
+        let mut items = self.old.into_iter().chain(self.new).chain([self.keys]);
+        items.try_for_each(|item| ItemRow::decode(item).map(drop))
     }
 }
 
