@@ -117,6 +117,19 @@ def test_dynamodb_answers_carry_their_crc32(server):
     assert int(answer.headers["x-amz-crc32"]) == zlib.crc32(answer.body)
 
 
+def test_operations_without_output_answer_nothing(server, dynamodb, table, cbor_client):
+    arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
+    tags = {"ResourceArn": arn, "Tags": [{"Key": "team", "Value": "a"}]}
+    answer = json_request(server, "dynamodb", DYNAMODB + "TagResource", tags)
+    assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "0")
+    assert answer.headers["x-amz-crc32"] == "0"
+    cbor_client("dynamodb").untag_resource(ResourceArn=arn, TagKeys=["team"])
+    assert dynamodb.list_tags_of_resource(ResourceArn=arn)["Tags"] == []
+    # One with an output that says nothing this time.
+    absent = {"TableName": table, "Key": {"id": {"S": "absent"}}}
+    assert json_request(server, "dynamodb", DYNAMODB + "GetItem", absent).body == b"{}"
+
+
 # awsJson.
 
 

@@ -137,10 +137,11 @@ fn operation(plan: &Plan, name: &str) -> String {
     format!(
         "static OPERATION_{name}: shape::OperationSchema = shape::OperationSchema {{\n    name: {name:?},\n    http: {http},\n    \
          input: &SCHEMA_{name}Input,\n    input_wrapper: {wrapper},\n    output: &SCHEMA_{name}Output,\n    \
-         unwrapped_output: {unwrapped},\n    result_wrapper: {result},\n    errors: &[{errors}],\n    \
+         has_output: {has_output},\n    unwrapped_output: {unwrapped},\n    result_wrapper: {result},\n    errors: &[{errors}],\n    \
          checksum: shape::Checksum {{ request_required: {required}, request_algorithm: {algorithm}, response_mode: {mode}, response_algorithms: &[{algorithms}] }},\n    \
          unsigned: {unsigned},\n}};\n",
         http = http(plan, operation),
+        has_output = operation["output"].is_object(),
         unwrapped = flag(operation, "unwrappedOutput"),
         result = option_text(&operation["output"]["resultWrapper"]),
         algorithm = option_text(&checksum["requestAlgorithmMember"]),

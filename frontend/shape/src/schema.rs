@@ -106,6 +106,8 @@ pub struct OperationSchema {
     pub input_wrapper: Option<Wrapper>,
     /// The output struct.
     pub output: &'static Schema,
+    /// Without one, answers of the RPC protocols have no body at all.
+    pub has_output: bool,
     /// The output's only member is the answer's root element: S3's GetBucketLocation.
     pub unwrapped_output: bool,
     /// `SendMessageResult`: the element around a query protocol's output.

@@ -186,13 +186,20 @@ pub(crate) fn write(
             Ok(document("text/xml", body))
         }
         Protocol::Cbor => {
-            cbor::write(output, &mut body);
-            let mut response = document("application/cbor", body);
+            let mut response = match operation.has_output {
+                true => {
+                    cbor::write(output, &mut body);
+                    document("application/cbor", body)
+                }
+                false => Response::new(Bytes::new().into()),
+            };
             mark_cbor(response.headers_mut());
             Ok(response)
         }
         Protocol::Json10 | Protocol::Json11 => {
-            json::write(output, &mut body);
+            if operation.has_output {
+                json::write(output, &mut body);
+            }
             let crc = crc32fast::hash(&body);
             let mut response = document(json_type(route.protocol), body);
             response

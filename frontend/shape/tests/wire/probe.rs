@@ -208,6 +208,7 @@ const fn operation(name: &'static str, schema: &'static Schema) -> OperationSche
         input: schema,
         input_wrapper: None,
         output: schema,
+        has_output: true,
         unwrapped_output: false,
         result_wrapper: Some("Result"),
         errors: &[],
